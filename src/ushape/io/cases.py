@@ -1,0 +1,183 @@
+"""From the files of a case to the case: channels put together, the label on the image's grid or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy import ndarray
+
+from ushape.core.case import Case, Geometry
+from ushape.core.errors import DataError, ShapeError
+from ushape.core.labels import AnyLabel, Labels
+from ushape.io.images import image_pixels, is_gray, mask_pixels, read_raster
+from ushape.io.listing import show_size
+from ushape.io.pairs import Pair
+from ushape.io.raster import Raster
+
+SAME_GRID = 0.1
+"""Grids of one size whose corners lie this close, in voxels, are one: below half a voxel no label would change."""
+
+Regrid = Callable[[AnyLabel, Geometry, Geometry, tuple[int, ...]], AnyLabel]
+"""`regrid(label, its_geometry, image_geometry, image_size)` brings a label onto another grid."""
+
+
+class GridMismatch(ShapeError):
+    """A mask that does not lie on its image's grid.
+
+    Attributes:
+        image: the image's geometry.
+        mask: the mask's.
+        shift: how far apart the corners lie, in voxels; None if the sizes differ.
+    """
+
+    def __init__(self, message: str, image: Geometry, mask: Geometry, shift: float | None) -> None:
+        super().__init__(message)
+        self.image, self.mask, self.shift = image, mask, shift
+
+
+def load_case(
+    pair: Pair,
+    labels: Labels | None = None,
+    *,
+    channels: int | None = None,
+    axes: str = "",
+    regrid: Regrid | None = None,
+) -> Case:
+    """Read a pair from disk.
+
+    Args:
+        labels: the data set's classes; None leaves the label out.
+        channels: what the image is brought to, see `fit_channels`; None keeps the file's.
+        axes: see `read_raster`.
+        regrid: what brings a label on another grid in the world onto the image's; None refuses such labels.
+    Raises:
+        DataError: a file cannot be read, or holds what it must not.
+        ShapeError: image and mask differ in size, and nothing says where they lie.
+        GridMismatch: the mask lies on another grid, and there is no `regrid`.
+    """
+    raster = read_pair(pair, axes=axes)
+    image = raster.pixels
+    if channels is not None:
+        image = fit_channels(image, channels, str(pair.image))
+    label = None
+    if labels is not None and pair.masks:
+        label = _read_label(pair, labels, raster, axes, regrid)
+    return Case(pair.name, image, raster.geometry, label, str(pair.image))
+
+
+def read_pair(pair: Pair, *, axes: str = "") -> Raster:
+    """Read the image of a pair; files of single channels are put together.
+
+    Raises:
+        DataError: a file cannot be read, see `read_image`; or one of several holds more than a channel.
+        ShapeError: the channels do not lie on one grid.
+    """
+    rasters = [read_raster(path, axes=axes, series=pair.series) for path in pair.images]
+    images = [image_pixels(path, raster) for path, raster in zip(pair.images, rasters, strict=True)]
+    if len(images) == 1:
+        return replace(rasters[0], pixels=images[0], palette=None)
+    first = rasters[0]
+    for path, image, raster in zip(pair.images, images, rasters, strict=True):
+        if not is_gray(image):
+            raise DataError(f"{path}: expected one channel a file, got {len(image)}; split it, or give one file alone")
+        _require_one_grid(path, first, raster)
+    return Raster(np.stack([image[0] for image in images]), first.geometry, orientation=first.orientation)
+
+
+def fit_channels(
+    image: Shaped[ndarray, "channels *space"], channels: int, where: str
+) -> Shaped[ndarray, "fitted *space"]:
+    """Bring an image to a number of channels without inventing or losing anything.
+
+    The single channel of a gray picture is repeated; channels that are all equal are reduced to one.
+
+    Raises:
+        DataError: the image has another number of channels, and they differ; or it is a volume with too few.
+
+    >>> fit_channels(np.zeros((3, 4, 5)), 1, "cell.png").shape, fit_channels(np.zeros((1, 4, 5)), 3, "cell.png").shape
+    ((1, 4, 5), (3, 4, 5))
+    """
+    if len(image) == channels:
+        return image
+    if len(image) == 1 and image.ndim == 3:
+        return np.repeat(image, channels, axis=0)
+    if channels == 1 and is_gray(image):
+        return image[:1]
+    got = f"{len(image)} different ones" if len(image) > 1 else "1"
+    raise DataError(
+        f"{where}: expected {channels} channel{'s' * (channels > 1)}, got {got}; "
+        "convert the image, or keep it out of this data set"
+    )
+
+
+def mask_axes(axes: str) -> str:
+    """Return the axes of the mask that belongs to an image of `axes`: the same without channels, "" for a picture.
+
+    >>> mask_axes("ZCYX"), mask_axes("CYX")
+    ('ZYX', '')
+    """
+    return axes.upper().replace("C", "") if "Z" in axes.upper() else ""
+
+
+def _require_one_grid(path: Path, first: Raster, other: Raster) -> None:
+    size, expected = other.pixels.shape[1:], first.pixels.shape[1:]
+    if size != expected or first.geometry.shift_to(other.geometry, size) > SAME_GRID:
+        raise ShapeError(
+            f"{path}: expected the grid of the other channels ({show_size(expected)}), got another "
+            f"({show_size(size)}); resample the channels to one grid first"
+        )
+
+
+def _read_label(pair: Pair, labels: Labels, image: Raster, axes: str, regrid: Regrid | None) -> AnyLabel:
+    masks = []
+    for path in pair.masks:
+        raster = read_raster(path, axes=mask_axes(axes))
+        values = mask_pixels(path, raster)
+        mask: AnyLabel = values != 0 if labels.overlap == "files" else labels.encode(values, str(path))
+        masks.append(_on_grid(pair, path, mask, raster, image, regrid))
+    return np.stack(masks) if labels.overlap == "files" else masks[0]
+
+
+def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raster, regrid: Regrid | None) -> ndarray:
+    """Return a mask as it is if it lies on the image's grid, else as `regrid` brings it there."""
+    size, space = found.pixels.shape[1:], image.pixels.shape[1:]
+    if found.geometry.unit == "px" or image.geometry.unit == "px" or len(size) != len(space):
+        _require_size(pair, path, found, image)
+        return mask
+    shift = image.geometry.shift_to(found.geometry, space) if size == space else None
+    if shift is not None and shift <= SAME_GRID:
+        return mask
+    if regrid is not None:
+        return regrid(mask, found.geometry, image.geometry, space)
+    raise GridMismatch(
+        f"{path}: expected the grid of its image ({describe_grid(space, image.geometry)}), got "
+        f"{describe_grid(size, found.geometry)}{f', {shift:.3g} voxels off' if shift else ''}; "
+        "export it on the image's grid, or let it be resampled",
+        image.geometry,
+        found.geometry,
+        shift,
+    )
+
+
+def describe_grid(space: Sequence[int], geometry: Geometry) -> str:
+    """Write size and spacing of a grid.
+
+    >>> describe_grid((4, 5), Geometry.pixels(2))
+    '4x5 of 1x1 px'
+    """
+    spacing = "x".join(f"{size:.4g}" for size in geometry.spacing)
+    return f"{show_size(space)} of {spacing} {geometry.unit}"
+
+
+def _require_size(pair: Pair, path: Path, mask: Raster, image: Raster) -> None:
+    size, space = mask.pixels.shape[1:], image.pixels.shape[1:]
+    if size != space:
+        turned = " (one of them is turned by its EXIF tag)" if image.orientation != mask.orientation else ""
+        raise ShapeError(
+            f"{pair.name}: mask has size {show_size(size)} but image has {show_size(space)}{turned}; "
+            f"the pair must share one grid: export {path.name} again"
+        )

@@ -1,0 +1,153 @@
+"""Data sets that describe themselves in a dataset.json: the Medical Segmentation Decathlon's form, and nnU-Net's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ushape.core.config import parse_config, unknown
+from ushape.core.errors import ConfigError, DataError
+from ushape.core.files import read_json
+from ushape.core.labels import Labels
+from ushape.io.folders import dataset_folders, group_channels, match_folders
+from ushape.io.images import READERS, split_name
+from ushape.io.listing import name_some, natural_key
+from ushape.io.pairs import DatasetFiles, Matching, Pair
+
+DATASET_JSON = "dataset.json"
+_FOURTH_AXIS = "CZYX"
+_KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
+T = TypeVar("T")
+
+
+def read_dataset_json(folder: Path) -> DatasetFiles:
+    """Read a data set with a dataset.json; `channel_names` makes it nnU-Net's, `training` the Decathlon's.
+
+    Raises:
+        DataError: the file is no JSON, lacks a key or holds a value of another kind, or names files that are not there.
+    """
+    path = folder / DATASET_JSON
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: expected an object with labels and training, got {type(data).__name__}; correct it")
+    if "channel_names" in data:
+        return _read_nnunet(path, data)
+    if "training" in data:
+        return _read_decathlon(path, data)
+    raise DataError(f"{path}: expected the key training or channel_names, got {name_some(data)}; correct its spelling")
+
+
+def _read_decathlon(path: Path, data: Mapping[str, Any]) -> DatasetFiles:
+    listed = _need(path, data, "training", list)
+    names = data.get("modality", data.get("channel_names", {}))
+    channels = _in_order(path, names) if isinstance(names, dict) else ()
+    pairs = [_listed_pair(path, entry) for entry in listed]
+    _refuse_absent(path, [file for pair in pairs for file in (*pair.images, *pair.masks) if not file.exists()])
+    is_4d = len(channels) > 1 and not any(pair.channels for pair in pairs)
+    return DatasetFiles(
+        layout="Decathlon (dataset.json)",
+        matching=Matching(
+            pairs=tuple(sorted(pairs, key=lambda pair: natural_key(pair.name))),
+            doubled=_repeated(pairs),
+        ),
+        labels=_exclusive_labels(path, _need(path, data, "labels", dict)),
+        channel_names=channels,
+        axes=_FOURTH_AXIS if is_4d else "",
+        is_listed=True,
+    )
+
+
+def _read_nnunet(path: Path, data: Mapping[str, Any]) -> DatasetFiles:
+    ending = str(_need(path, data, "file_ending", str)).lower()
+    if ending not in READERS:
+        raise DataError(f"{path}: file_ending: {unknown('ending', ending, READERS)}")
+    channels = _in_order(path, _need(path, data, "channel_names", dict))
+    matching = match_folders(*dataset_folders(path.parent))
+    for pair in matching.pairs:
+        if len(pair.images) != len(channels):
+            raise DataError(
+                f"{path}: expected {len(channels)} channels ({', '.join(channels)}), got {len(pair.images)} files for "
+                f"{pair.name}; name them {pair.name}_0000{ending} and so on, or correct channel_names"
+            )
+    return DatasetFiles("nnU-Net (dataset.json)", matching, _labels_or_regions(path, data), channels)
+
+
+def _listed_pair(path: Path, entry: Any) -> Pair:
+    """Return a case that the file lists; an image that is there as `_0000` and on only is one of several channels."""
+    if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
+        raise DataError(f"{path}: training: expected objects with image and label, got {entry!r:.80}; correct it")
+    image, label = (path.parent / str(entry[key]) for key in ("image", "label"))
+    name, ending = split_name(image)
+    numbered = tuple(image.parent.glob(f"{name}_[0-9][0-9][0-9][0-9]{ending}")) if not image.exists() else ()
+    channels = (group_channels(sorted(numbered)) or {}).get(name, ())
+    return Pair(name, channels[0] if channels else image, label, channels=channels if len(channels) > 1 else ())
+
+
+def _labels_or_regions(path: Path, data: Mapping[str, Any]) -> Labels:
+    table = _need(path, data, "labels", dict)
+    if not any(isinstance(value, list) for value in table.values()):
+        return _exclusive_labels(path, table)
+    if "ignore" in table:
+        raise DataError(f"{path}: expected regions without an ignore label, got both; relabel the ignored voxels")
+    named = {name: value for name, value in table.items() if name != "background"}
+    fields = {
+        "names": ("background", *named),
+        "values": (0, *_need(path, data, "regions_class_order", list)),
+        "overlap": "regions",
+        "regions": tuple(tuple(value) if isinstance(value, list) else (value,) for value in named.values()),
+    }
+    return _build_labels(path, fields)
+
+
+def _exclusive_labels(path: Path, table: Mapping[Any, Any]) -> Labels:
+    """Make classes of a table, name to value or value to name; one named "ignore" neither trains nor counts."""
+    by_name = {name: value for value, name in table.items()} if all(str(key).isdigit() for key in table) else table
+    try:
+        values = {str(name): int(value) for name, value in by_name.items()}
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: labels: expected whole numbers, got {error}; correct it") from error
+    if len(values) < len(table):
+        raise DataError(f"{path}: labels: expected each name once, got {name_some(table.values())}; rename the classes")
+    ignore = values.pop("ignore", "none")
+    if 0 not in values.values():
+        values["background"] = 0
+    ordered = sorted(values, key=lambda name: values[name])
+    fields = {"names": tuple(ordered), "values": tuple(values[name] for name in ordered), "ignore": ignore}
+    return _build_labels(path, fields)
+
+
+def _build_labels(path: Path, fields: Mapping[str, Any]) -> Labels:
+    try:
+        return parse_config(Labels, fields, f"{path}: labels")
+    except ConfigError as error:
+        raise DataError(f"{error}; correct the file") from error
+
+
+def _need(path: Path, data: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    """Look up a key that must be there."""
+    if key not in data:
+        raise DataError(f"{path}: expected the key {key!r}, got {unknown('key', key, data)}; correct its spelling")
+    value = data[key]
+    if not isinstance(value, kind):
+        raise DataError(f"{path}: {key}: expected {_KINDS[kind]}, got {value!r:.80}; correct it")
+    return value
+
+
+def _in_order(path: Path, names: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Return the names of numbered channels in the order of their numbers."""
+    if not all(str(number).isdigit() for number in names):
+        raise DataError(f"{path}: channels: expected numbers as keys, got {name_some(names)}; write 0, 1 and so on")
+    return tuple(str(names[number]) for number in sorted(names, key=int))
+
+
+def _refuse_absent(path: Path, absent: Sequence[Path]) -> None:
+    if absent:
+        names = name_some(file.name for file in absent)
+        raise DataError(f"{path}: expected the files it lists, got none for {names}; put them back, or take them out")
+
+
+def _repeated(pairs: Sequence[Pair]) -> tuple[Path, ...]:
+    names = Counter(pair.name for pair in pairs)
+    return tuple(pair.image for pair in pairs if names[pair.name] > 1)

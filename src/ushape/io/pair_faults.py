@@ -1,0 +1,90 @@
+"""What is wrong with one image, one mask, or the two together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ushape.core.case import Geometry
+from ushape.io.cases import SAME_GRID, describe_grid
+from ushape.io.facts import ImageFacts, MaskFacts
+from ushape.io.findings import Fault, Look
+from ushape.io.listing import show_size
+
+_SMALL = 16
+NEAR_GRID = 1.0
+"""Voxels: so much a mask's header may be off and still mean the image's grid."""
+
+
+def judge_pair(look: Look) -> list[Fault]:
+    """Say what is wrong with the files of a case that could be read."""
+    faults = _judge_image(look.pair.image, look.image) if look.image else []
+    for path, mask in look.masks:
+        faults += _judge_mask(path, mask, is_one_class=bool(look.pair.class_masks))
+        if look.image:
+            faults += _judge_together(path, look.image, mask)
+    return faults
+
+
+def _judge_image(path: Path, image: ImageFacts) -> list[Fault]:
+    faults = []
+    if image.low == image.high:
+        faults.append(Fault("warning", path, f"every pixel is {image.low:g}", "remove it if that is a failed exposure"))
+    if sorted(image.space)[-2] < _SMALL:
+        what = f"only {show_size(image.space)} {'pixels' if len(image.space) == 2 else 'voxels'}"
+        faults.append(Fault("warning", path, what, f"below {_SMALL} pixels there is little context; use larger images"))
+    if image.orientation != 1:
+        what = f"turned by its EXIF orientation {image.orientation}"
+        faults.append(Fault("warning", path, what, "look whether the mask was drawn on the turned image"))
+    return faults
+
+
+def _judge_mask(path: Path, mask: MaskFacts, *, is_one_class: bool) -> list[Fault]:
+    faults = []
+    values = tuple(mask.counts)
+    if values == (0,) and not is_one_class:
+        remedy = "fine if nothing is to be seen in the image, else label it"
+        faults.append(Fault("warning", path, "no foreground", remedy))
+    elif len(values) == 1 and values != (0,):
+        what = f"every pixel is {values[0]}"
+        faults.append(Fault("warning", path, what, "check that the mask was exported as drawn"))
+    if mask.dtype.startswith("float"):
+        remedy = "fine if all tools agree; a repaired copy stores integers"
+        faults.append(Fault("warning", path, f"labels stored as {mask.dtype}", remedy))
+    return faults
+
+
+def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts) -> list[Fault]:
+    if image.digest == mask.digest and image.low < image.high:
+        return [Fault("error", path, "the mask is a copy of the image", "put the true mask here")]
+    if "px" in (image.geometry.unit, mask.geometry.unit) or len(image.space) != len(mask.space):
+        if image.space == mask.space:
+            return []
+        what = f"mask has size {show_size(mask.space)} but image has {show_size(image.space)}"
+        return [Fault("error", path, what, "export it again on the image's grid")]
+    return _judge_grids(path, image, mask)
+
+
+def _judge_grids(path: Path, image: ImageFacts, mask: MaskFacts) -> list[Fault]:
+    """Compare two grids in the world: a label elsewhere can be resampled, but should not have to."""
+    if is_same_grid(image, mask):
+        return []
+    grids = f"{describe_grid(mask.space, mask.geometry)} on {describe_grid(image.space, image.geometry)}"
+    off = f", {image.geometry.shift_to(mask.geometry, image.space):.3g} voxels off" * (image.space == mask.space)
+    remedy = "it will be resampled; export it on the image's grid"
+    if has_near_grid(image, mask):
+        remedy = "it will be resampled; a repaired copy takes over the image's header"
+    return [Fault("warning", path, f"mask lies on another grid than its image: {grids}{off}", remedy)]
+
+
+def is_same_grid(image: ImageFacts, mask: MaskFacts) -> bool:
+    """Tell whether a mask lies where its image does, as `load_case` sees it."""
+    return image.space == mask.space and _shift(image, mask.geometry) <= SAME_GRID
+
+
+def has_near_grid(image: ImageFacts, mask: MaskFacts) -> bool:
+    """Tell whether a mask of the image's size lies so near that its header must mean the image's grid."""
+    return image.space == mask.space and _shift(image, mask.geometry) <= NEAR_GRID
+
+
+def _shift(image: ImageFacts, geometry: Geometry) -> float:
+    return image.geometry.shift_to(geometry, image.space)

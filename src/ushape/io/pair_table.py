@@ -1,0 +1,117 @@
+"""Data sets listed in a table: one row per case, columns for its files, its patient and its split."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ushape.core.errors import DataError
+from ushape.core.labels import Labels
+from ushape.io.images import split_name
+from ushape.io.listing import name_some
+from ushape.io.pairs import DatasetFiles, Matching, Pair, class_file_labels
+
+TABLE_NAMES = ("dataset.csv", "pairs.csv", "dataset.tsv", "pairs.tsv")
+"""Names of a table that describes the folder it lies in."""
+TABLE_ENDINGS = {".csv": ",", ".tsv": "\t"}
+"""Endings of tables, and what usually stands between their columns."""
+_OPTIONAL = ("name", "patient", "split")
+
+Row = Mapping[str, str]
+
+
+def read_table(path: Path) -> DatasetFiles:
+    """Read a data set from a CSV or TSV table with the columns image and mask, and perhaps name, patient and split.
+
+    Instead of image there may be one column per channel, `image_t1`, `image_t2`; instead of mask one per class,
+    `mask_liver`, `mask_tumour`. Paths are relative to the table. A case bears the name of its (first) image unless
+    there is a column name. In a table without any mask, all rows are there to be predicted.
+
+    Raises:
+        DataError: a column is missing or unknown, a row is not complete, a file is not there, or a name comes twice.
+    """
+    columns, rows = _read_rows(path)
+    images, masks = _pick(columns, "image"), _pick(columns, "mask")
+    _check_columns(path, columns, images, masks)
+    pairs = [_pair_of(path, number, row, images, masks) for number, row in enumerate(rows, start=2)]
+    _refuse_twice(path, pairs)
+    names = [pair.name for pair in pairs]
+    known = tuple(pair for pair in pairs if pair.masks)
+    missing = tuple(pair.image for pair in pairs if known and not pair.masks)
+    return DatasetFiles(
+        layout=f"table ({path.name})",
+        matching=Matching(known or tuple(pairs), missing=missing),
+        labels=_labels_of(masks),
+        channel_names=tuple(column.removeprefix("image_") for column in images) if len(images) > 1 else (),
+        groups=_filled(names, rows, "patient"),
+        splits=_filled(names, rows, "split"),
+        is_listed=True,
+    )
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[Row]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: expected a table in UTF-8, got {error}; save it as CSV UTF-8") from error
+    head = text.partition("\n")[0]
+    usual = TABLE_ENDINGS.get(path.suffix.lower(), ",")
+    delimiter = ";" if ";" in head and usual not in head else usual
+    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True, restval="")
+    rows = [{str(key).strip().lower(): str(value).strip() for key, value in row.items()} for row in reader]
+    return [str(name).strip().lower() for name in reader.fieldnames or ()], list(rows)
+
+
+def _pick(columns: Sequence[str], kind: str) -> list[str]:
+    return [column for column in columns if column == kind or column.startswith(f"{kind}_")]
+
+
+def _check_columns(path: Path, columns: Sequence[str], images: Sequence[str], masks: Sequence[str]) -> None:
+    strangers = set(columns) - {*images, *masks, *_OPTIONAL}
+    if not images or not masks or strangers or len({*columns}) < len(columns):
+        raise DataError(
+            f"{path}: expected the columns image and mask (or image_NAME and mask_NAME for several), and perhaps "
+            f"{', '.join(_OPTIONAL)}, got {', '.join(columns) or 'none'}; rename or remove the others"
+        )
+
+
+def _pair_of(path: Path, number: int, row: Row, images: Sequence[str], masks: Sequence[str]) -> Pair:
+    image_files = [_file(path, number, column, row[column]) for column in images]
+    mask_files = [_file(path, number, column, row[column]) for column in masks if row[column]]
+    if mask_files and len(mask_files) < len(masks):
+        raise DataError(f"{path}: row {number}: expected a mask of each class or none, got {len(mask_files)}; add them")
+    return Pair(
+        name=row.get("name") or split_name(image_files[0])[0],
+        image=image_files[0],
+        mask=mask_files[0] if mask_files and masks == ["mask"] else None,
+        channels=tuple(image_files) if len(images) > 1 else (),
+        class_masks=tuple(mask_files) if masks != ["mask"] else (),
+    )
+
+
+def _file(path: Path, number: int, column: str, value: str) -> Path:
+    file = path.parent / value
+    if not value or not file.exists():
+        raise DataError(f"{path}: row {number}: expected a file in column {column}, got {value!r}; correct the path")
+    return file
+
+
+def _refuse_twice(path: Path, pairs: Sequence[Pair]) -> None:
+    if not pairs:
+        raise DataError(f"{path}: expected a row for each case, got none; add them")
+    twice = [name for name, count in Counter(pair.name for pair in pairs).items() if count > 1]
+    if twice:
+        raise DataError(f"{path}: expected each name once, got {name_some(twice)} again; add a column name")
+
+
+def _labels_of(masks: Sequence[str]) -> Labels | None:
+    """Return the classes if each has a mask of its own."""
+    if list(masks) == ["mask"]:
+        return None
+    return class_file_labels([column.removeprefix("mask_") for column in masks])
+
+
+def _filled(names: Sequence[str], rows: Sequence[Row], column: str) -> dict[str, str]:
+    return {name: row[column] for name, row in zip(names, rows, strict=True) if row.get(column)}

@@ -1,0 +1,165 @@
+"""What is wrong between the files of a data set: channels, types, spacings, copies, and label values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ushape.core.errors import DataError
+from ushape.core.labels import Labels
+from ushape.io.facts import common_channels, same_digests
+from ushape.io.findings import Fault, Look, fault_of
+from ushape.io.label_values import LabelFacts, collect_labels, guess_labels
+from ushape.io.listing import name_some
+
+_UNITS = "check the unit in its header"
+_FAR_SPACING = 4.0  # times the median: less is usual between scanners, more often a wrong unit
+
+
+def check_labels(looks: Sequence[Look], labels: Labels | None) -> list[Fault]:
+    """Judge the values in all masks: by the classes that the data set names, else by what they look like."""
+    masks = {path.name: (path, mask) for look in looks for path, mask in look.masks}
+    if not masks or (labels and labels.overlap == "files"):
+        return []
+    folder = next(path.parent for path, _ in masks.values())
+    facts = collect_labels({name: mask.counts for name, (_, mask) in masks.items()})
+    if labels:
+        return _check_named_values(folder, facts, labels)
+    try:
+        guess_labels(facts)
+    except DataError as error:
+        fault = fault_of(error, Path("masks"), file=folder)
+        return [replace(fault, severity="warning") if facts.kind == "instances" else fault]
+    return _check_mixed_codes(folder, facts) or _check_rare_values(folder, facts)
+
+
+def _check_channels(looks: Sequence[Look]) -> list[Fault]:
+    images = {look.pair.image.name: look.image for look in looks if look.image}
+    if not images:
+        return []
+    folder = looks[0].pair.image.parent
+    try:
+        channels = common_channels(images)
+    except DataError as error:
+        return [fault_of(error, Path("images"), file=folder)]
+    gray = [name for name, image in images.items() if image.channels < channels]
+    coloured = [name for name, image in images.items() if image.channels == channels]
+    if not gray:
+        return []
+    fewer = gray if len(gray) < len(coloured) else coloured
+    what = f"{len(gray)} gray images and {len(coloured)} of {channels} channels ({name_some(fewer)})"
+    return [Fault("warning", folder, what, "fine if both kinds are meant: gray is repeated; else remove one kind")]
+
+
+def _check_axes(looks: Sequence[Look]) -> list[Fault]:
+    kinds = Counter(len(look.image.space) for look in looks if look.image)
+    if len(kinds) < 2:
+        return []
+    fewer = min(kinds, key=lambda ndim: kinds[ndim])
+    names = name_some(look.pair.image.name for look in looks if look.image and len(look.image.space) == fewer)
+    what = f"pictures beside volumes ({fewer}D: {names})"
+    return [Fault("error", looks[0].pair.image.parent, what, "train on each kind by itself")]
+
+
+def _check_types(looks: Sequence[Look]) -> list[Fault]:
+    types = Counter(look.image.dtype for look in looks if look.image)
+    usual = max(types, key=lambda dtype: types[dtype], default="")
+    others = [look.pair.image.name for look in looks if look.image and look.image.dtype != usual]
+    what = f"{usual} is usual here, but not in {name_some(others)}"
+    remedy = "check that they were not converted by mistake; each image is normalised by itself"
+    return [Fault("warning", looks[0].pair.image.parent, what, remedy)] if others else []
+
+
+def _check_spacings(looks: Sequence[Look]) -> list[Fault]:
+    """Find images whose voxels are so much larger or smaller than usual that a unit may be wrong."""
+    placed = [look for look in looks if look.image and look.image.geometry.unit == "mm" and len(look.image.space) == 3]
+    if len(placed) < 3:
+        return []
+    spacings = np.array([look.image.geometry.spacing for look in placed if look.image])
+    usual = np.median(spacings, axis=0)
+    factors = np.abs(np.log(spacings / usual)).max(axis=1)
+    return [
+        Fault("warning", look.pair.image, f"voxels of {_show(spacing)} mm, the median here is {_show(usual)}", _UNITS)
+        for look, spacing, factor in zip(placed, spacings, factors, strict=True)
+        if factor > np.log(_FAR_SPACING)
+    ]
+
+
+def _show(spacing: np.ndarray) -> str:
+    return "x".join(f"{size:.4g}" for size in spacing)
+
+
+def _check_count(looks: Sequence[Look]) -> list[Fault]:
+    if len(looks) != 1:
+        return []
+    what = "a single image: it trains, but nothing is left to validate on"
+    return [Fault("warning", looks[0].pair.image, what, "add a second one to see how good the model is")]
+
+
+def _check_duplicates(looks: Sequence[Look]) -> list[Fault]:
+    paths = {
+        str(look.pair.image): look.image.digest for look in looks if look.image and look.image.low < look.image.high
+    }
+    remedy = "keep one, or training and validation may share it"
+    return [
+        Fault("warning", Path(name), f"the same pixels as {Path(first).name}", remedy)
+        for first, *others in same_digests(paths)
+        for name in others
+    ]
+
+
+def _check_named_values(folder: Path, facts: LabelFacts, labels: Labels) -> list[Fault]:
+    """Compare the values with the classes that the data set names."""
+    known = {*labels.values, labels.ignore, *(value for region in labels.regions for value in region)}
+    faults = []
+    for name, values in facts.by_file.items():
+        strangers = [value for value in values if value not in known]
+        if strangers:
+            what = f"label values {name_some(strangers)} belong to no class"
+            faults.append(Fault("error", folder / name, what, "correct the mask, or name the values in dataset.json"))
+    named = zip(labels.names[1:], labels.values[1:], strict=True)
+    absent = [name for name, value in named if value not in facts.pixels]
+    if absent and labels.overlap == "none":
+        remedy = "label some, or take the class out of dataset.json"
+        faults.append(Fault("warning", folder, f"no mask holds {name_some(absent)}", remedy))
+    return faults
+
+
+def _check_mixed_codes(folder: Path, facts: LabelFacts) -> list[Fault]:
+    """Find data sets in which some masks say 1 and others 255 for the same thing."""
+    ones = [name for name, values in facts.by_file.items() if values and values[-1] == 1]
+    if (
+        set(facts.values) != {0, 1, 255}
+        or not ones
+        or any(set(values) >= {1, 255} for values in facts.by_file.values())
+    ):
+        return []
+    what = f"the foreground is 1 in {name_some(ones)} but 255 elsewhere"
+    return [Fault("warning", folder, what, "if both mean the same, train with --foreground")]
+
+
+def _check_rare_values(folder: Path, facts: LabelFacts) -> list[Fault]:
+    holders = Counter(value for values in facts.by_file.values() for value in values if value)
+    rare = [value for value, count in holders.items() if count == 1]
+    if len(facts.by_file) < 3:
+        return []
+    return [
+        Fault("warning", folder / name, f"the only mask with value {value}", "correct it, or label more of that class")
+        for name, values in facts.by_file.items()
+        for value in values
+        if value in rare
+    ]
+
+
+DATASET_CHECKS: tuple[Callable[[Sequence[Look]], list[Fault]], ...] = (
+    _check_axes,
+    _check_count,
+    _check_channels,
+    _check_types,
+    _check_spacings,
+    _check_duplicates,
+)

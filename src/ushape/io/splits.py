@@ -1,0 +1,106 @@
+"""Which cases train and which validate: seeded, and never two of one patient on both sides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ushape.core.errors import ConfigError, DataError
+from ushape.io.listing import natural_key
+
+Split = tuple[list[str], list[str]]
+"""(training names, validation names), both in natural order."""
+
+
+Groups = str | Mapping[str, str]
+"""Who the patient of a case is: an expression that finds it in the case's name ("" makes each case its own), or a table
+of case to patient; a case that is not in the table is its own."""
+
+
+def split_cases(names: Sequence[str], share: float, seed: int, *, groups: Groups = "") -> Split:
+    """Split off a share of the cases for validation: at least one, and never all.
+
+    The split depends on the set of names and the seed, not on the order of the names. A single case, or a single
+    patient, has no validation.
+
+    Args:
+        share: of the cases, in (0, 1); whole patients are taken while they fit.
+        groups: patients; of an expression its first group, or the whole match.
+    Raises:
+        ConfigError: `share` is outside (0, 1), or `groups` is no regular expression.
+        DataError: a name holds no match, or occurs twice.
+
+    >>> split_cases(["a1", "a2", "b1", "b2", "c1"], 0.4, seed=0, groups="^[a-z]")[1]
+    ['c1']
+    """
+    if not 0 < share < 1:
+        raise ConfigError(f"validation share: expected a number between 0 and 1, got {share}; 0.2 is usual")
+    patients = _shuffled_patients(names, seed, groups)
+    if len(patients) < 2:
+        return _sorted_split(names, [])
+    room = max(1, round(share * len(names)))
+    chosen: list[str] = []
+    for patient in patients[:-1]:
+        if len(chosen) + len(patient) <= room:
+            chosen += patient
+    return _sorted_split(names, chosen or min(patients, key=len))
+
+
+def fold_cases(names: Sequence[str], folds: int, fold: int, seed: int, *, groups: Groups = "") -> Split:
+    """Return one fold of a cross-validation: over all folds each case validates once.
+
+    Patients are dealt to the smallest fold, the largest patients first, so that folds differ little in size.
+
+    Args:
+        fold: which one, from 0.
+        groups: as in `split_cases`.
+    Raises:
+        ConfigError: there are fewer than two folds, or `fold` is none of them.
+        DataError: there are fewer patients than folds.
+    """
+    if folds < 2 or not 0 <= fold < folds:
+        raise ConfigError(
+            f"--fold {fold} of {folds} folds: expected 0..{max(folds, 2) - 1}, got {fold}; folds count from 0"
+        )
+    patients = _shuffled_patients(names, seed, groups)
+    if len(patients) < folds:
+        raise DataError(
+            f"{folds} folds: expected at least as many cases or patients, got {len(patients)}; lower --folds"
+        )
+    dealt: list[list[str]] = [[] for _ in range(folds)]
+    for patient in sorted(patients, key=len, reverse=True):
+        min(dealt, key=len).extend(patient)
+    return _sorted_split(names, dealt[fold])
+
+
+def _shuffled_patients(names: Sequence[str], seed: int, groups: Groups) -> list[list[str]]:
+    """Return the names of each patient, patients in an order that the seed decides."""
+    if len(set(names)) < len(names):
+        raise DataError(f"case names: expected each once, got {len(names) - len(set(names))} twice; rename the files")
+    patients: dict[str, list[str]] = {}
+    for name in sorted(names, key=natural_key):
+        patients.setdefault(_patient_of(name, groups), []).append(name)
+    keys = list(patients)
+    return [patients[keys[i]] for i in np.random.default_rng(seed).permutation(len(keys))]
+
+
+def _patient_of(name: str, groups: Groups) -> str:
+    if not groups:
+        return name
+    if not isinstance(groups, str):
+        return f"patient {groups[name]}" if groups.get(name) else name
+    try:
+        match = re.search(groups, name)
+    except re.error as error:
+        raise ConfigError(f"groups: expected a regular expression, got {groups!r} ({error}); try '^[^_]+'") from error
+    if match is None:
+        raise DataError(f"{name}: expected a patient by {groups!r}, got no match; widen the expression")
+    return match.group(1) if match.re.groups else match.group(0)
+
+
+def _sorted_split(names: Sequence[str], validation: Sequence[str]) -> Split:
+    held_out = set(validation)
+    ordered = sorted(names, key=natural_key)
+    return [name for name in ordered if name not in held_out], [name for name in ordered if name in held_out]

@@ -1,0 +1,140 @@
+"""TIFF: types, axes, transparency and damage."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from ushape.core.errors import DataError
+from ushape.io import raster
+from ushape.io.images import read_image, read_mask
+from ushape.io.tiffs import read_tiff
+
+RNG = np.random.default_rng(0)
+STACK = RNG.integers(0, 60000, (5, 6, 7), dtype=np.uint16)
+
+
+def save(path: Path, values: np.ndarray, **options: object) -> Path:
+    tifffile.imwrite(path, values, **options)
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float16", "float32", "float64"])
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+def test_every_type_comes_back_as_stored(tmp_path: Path, dtype: str, compression: str | None) -> None:
+    values = (RNG.random((9, 4)) * 100).astype(dtype)
+    image = read_image(save(tmp_path / "a.tif", values, compression=compression, photometric="minisblack"))
+    assert image.dtype == values.dtype
+    assert np.array_equal(image[0], values)
+
+
+def test_bits_become_0_and_1(tmp_path: Path) -> None:
+    bits = RNG.random((9, 4)) > 0.5
+    assert np.array_equal(read_mask(save(tmp_path / "a.tif", bits)), bits.astype(np.uint8))
+
+
+def test_values_are_as_stored_even_where_zero_means_white(tmp_path: Path) -> None:
+    values = RNG.integers(0, 256, (9, 4), dtype=np.uint8)
+    path = save(tmp_path / "a.tif", values, photometric="miniswhite")
+    assert np.array_equal(read_image(path)[0], values)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_rgb_samples_are_channels_however_they_are_stored(tmp_path: Path, planar: str) -> None:
+    values = RNG.integers(0, 256, (3, 6, 7), dtype=np.uint8)
+    stored = values.transpose(1, 2, 0) if planar == "contig" else values
+    path = save(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar)
+    assert np.array_equal(read_image(path), values)
+
+
+def test_an_alpha_sample_is_dropped(tmp_path: Path) -> None:
+    values = RNG.integers(0, 256, (6, 7, 4), dtype=np.uint8)
+    path = save(tmp_path / "a.tif", values, photometric="rgb")
+    assert np.array_equal(read_image(path), values[..., :3].transpose(2, 0, 1))
+    assert read_tiff(path).has_transparency
+
+
+def test_a_palette_is_kept_apart(tmp_path: Path) -> None:
+    indices = RNG.integers(0, 3, (6, 7), dtype=np.uint8)
+    colours = np.zeros((3, 256), np.uint16)
+    colours[0, 1] = 65535
+    path = save(tmp_path / "a.tif", indices, photometric="palette", colormap=colours)
+    assert np.array_equal(read_mask(path), indices)
+    assert np.array_equal(read_image(path)[0], np.where(indices == 1, 255, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.tif", {"imagej": True, "metadata": {"axes": "ZYX"}}),
+        ("a.ome.tif", {"ome": True, "metadata": {"axes": "ZYX"}}),
+        ("a.tif", {"metadata": {"axes": "ZYX"}, "photometric": "minisblack"}),
+    ],
+)
+def test_a_volume_is_recognised_by_its_metadata(tmp_path: Path, name: str, options: dict[str, object]) -> None:
+    image = read_image(save(tmp_path / name, STACK, **options))
+    assert np.array_equal(image, STACK[None])
+    assert read_tiff(tmp_path / name).geometry.ndim == 3
+
+
+def test_pages_without_names_need_axes(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", STACK, photometric="minisblack", metadata=None)
+    with pytest.raises(DataError, match=r"got 5x6x7 without saying what the pages are; say it with --axes"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(("axes", "order"), [("ZYX", (0, 1, 2)), ("cyx", (0, 1, 2)), ("YXC", (2, 0, 1))])
+def test_given_axes_name_the_files_own(tmp_path: Path, axes: str, order: tuple[int, ...]) -> None:
+    path = save(tmp_path / "a.tif", STACK, photometric="minisblack", metadata=None)
+    expected = STACK.transpose(order)
+    image = read_image(path, axes=axes)
+    assert np.array_equal(image, expected[None] if "Z" in axes else expected)
+
+
+def test_channels_of_a_volume_come_first(tmp_path: Path) -> None:
+    values = RNG.integers(0, 256, (4, 2, 6, 7), dtype=np.uint8)
+    path = save(tmp_path / "a.tif", values, imagej=True, metadata={"axes": "ZCYX"})
+    assert np.array_equal(read_image(path), values.transpose(1, 0, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [("ZYXC", "expected one letter for each axis"), ("TYX", "at most one C and Z"), ("YXY", "at most one C and Z")],
+)
+def test_axes_that_do_not_fit_are_refused(tmp_path: Path, axes: str, message: str) -> None:
+    path = save(tmp_path / "a.tif", STACK, photometric="minisblack", metadata=None)
+    with pytest.raises(DataError, match=message):
+        read_image(path, axes=axes)
+
+
+def test_frames_in_time_are_not_taken_for_depth(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", STACK, imagej=True, metadata={"axes": "TYX"})
+    with pytest.raises(DataError, match="say it with --axes"):
+        read_image(path)
+
+
+def test_axes_of_length_one_fall_away(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", STACK[:1, None], imagej=True, metadata={"axes": "TZYX"})
+    assert np.array_equal(read_image(path), STACK[:1])
+
+
+def test_every_cut_of_a_tiff_is_refused_with_its_name(tmp_path: Path) -> None:
+    whole = save(tmp_path / "whole.tif", STACK[0], compression="zlib").read_bytes()
+    for length in range(1, len(whole) - 8, 6):
+        (tmp_path / "cut.tif").write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"cut\.tif: .*; "):
+            read_image(tmp_path / "cut.tif")
+
+
+def test_jpeg_inside_a_tiff_is_no_mask(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", np.zeros((16, 16), np.uint8), compression="jpeg")
+    with pytest.raises(DataError, match="invents values"):
+        read_mask(path)
+
+
+def test_a_volume_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.tif", STACK, imagej=True, metadata={"axes": "ZYX"})
+    monkeypatch.setattr(raster, "MAX_PIXELS", 100)
+    with pytest.raises(DataError, match="expected at most"):
+        read_image(path)

@@ -1,0 +1,191 @@
+"""Each fault that volumes can have is found, in the right file, with a remedy."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.io.volumes import patch_header, save_nifti, volume
+
+from ushape.core.errors import DataError
+from ushape.core.labels import Labels
+from ushape.io.cases import load_case
+from ushape.io.faults import Fault, check_dataset
+from ushape.io.layouts import find_pairs
+
+SPACE = (17, 18, 19)
+AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
+
+
+def image(folder: Path, number: int) -> Path:
+    return folder / "imagesTr" / f"case_{number}.nii.gz"
+
+
+def mask(folder: Path, number: int) -> Path:
+    return folder / "labelsTr" / f"case_{number}.nii.gz"
+
+
+def truth(seed: int) -> np.ndarray:
+    return (volume(seed, SPACE) % 3).astype(np.uint8)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    for number in range(4):
+        save_nifti(image(tmp_path, number), volume(number, SPACE), AFFINE)
+        save_nifti(mask(tmp_path, number), truth(number), AFFINE)
+    return tmp_path
+
+
+def describe(folder: Path, **changes: object) -> None:
+    cases = [{"image": str(image(Path(), n)), "label": str(mask(Path(), n))} for n in range(4)]
+    labels = {"0": "background", "1": "a", "2": "b"}
+    data = {"labels": labels, "modality": {"0": "CT"}, "training": cases, **changes}
+    (folder / "dataset.json").write_text(json.dumps(data), encoding="utf-8")
+
+
+def only_fault(folder: Path) -> Fault:
+    (fault,) = check_dataset(folder)
+    assert fault.remedy
+    return fault
+
+
+def test_a_clean_data_set_has_no_faults_with_and_without_a_description(dataset: Path) -> None:
+    assert check_dataset(dataset) == []
+    describe(dataset)
+    assert check_dataset(dataset) == []
+
+
+def replant(kind: Callable[[Path, int], Path], values: np.ndarray, **header: object) -> Callable[[Path], Path]:
+    def plant(folder: Path) -> Path:
+        return save_nifti(kind(folder, 1), values, AFFINE, **header)
+
+    return plant
+
+
+def cut(folder: Path) -> Path:
+    path = image(folder, 1)
+    path.write_bytes(path.read_bytes()[:2000])
+    return path
+
+
+ERRORS = {
+    "a truncated gzip": (cut, "cannot be decoded"),
+    "NaN voxels": (replant(image, np.full(SPACE, np.nan, np.float32)), "expected finite pixels"),
+    "a time series": (replant(image, volume(0, (9, *SPACE))), "expected one volume, got 9 in one file"),
+    "a mask with channels": (replant(mask, volume(0, (2, *SPACE))), "got 2 different channels"),
+    "zero spacing": (
+        replant(image, volume(0, SPACE), sform_code=0, qform_code=0, pixdim=[1, 0, 1, 1, 0, 0, 0, 0]),
+        "expected a voxel size above 0 along each axis, got 1 x 1 x 0",
+    ),
+    "a singular affine": (
+        replant(image, volume(0, SPACE), srow_x=[1, 1, 0, 0], srow_y=[1, 1, 0, 0]),
+        "got a singular affine",
+    ),
+    "labels with fractions": (replant(mask, truth(1).astype(np.float32) / 2), "expected whole label values"),
+    "a copy of the image": (replant(mask, volume(1, SPACE)), "the mask is a copy of the image"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_keeps_from_training_is_an_error_in_its_file_and_refused(dataset: Path, name: str) -> None:
+    plant, message = ERRORS[name]
+    path = plant(dataset)
+    found = [fault for fault in check_dataset(dataset) if fault.file == path]
+    assert [fault.severity for fault in found] == ["error"]
+    assert message in found[0].what
+    with pytest.raises(DataError, match=rf"{path.name}.*: .*; "):
+        load_case(find_pairs(dataset)[1], Labels(names=("background", "a", "b"), values=(0, 1, 2)))
+
+
+def test_a_label_elsewhere_is_a_warning_that_says_how_far(dataset: Path) -> None:
+    moved = AFFINE.copy()
+    moved[:3, 3] = [0.5, 0, 0]
+    save_nifti(mask(dataset, 1), truth(1), moved)
+    fault = only_fault(dataset)
+    assert (fault.severity, fault.file) == ("warning", mask(dataset, 1))
+    assert "another grid than its image: 17x18x19 of 2x1x1 mm on 17x18x19 of 2x1x1 mm, 0.5 voxels off" in fault.what
+    assert "a repaired copy takes over the image's header" in fault.remedy
+    moved[:3, 3] = [50, 0, 0]
+    save_nifti(mask(dataset, 1), truth(1), moved)
+    assert only_fault(dataset).remedy == "it will be resampled; export it on the image's grid"
+
+
+def test_a_label_of_another_size_is_a_warning_in_the_world(dataset: Path) -> None:
+    save_nifti(mask(dataset, 1), truth(1)[1:], AFFINE)
+    assert "16x18x19 of 2x1x1 mm on 17x18x19" in only_fault(dataset).what
+
+
+def test_labels_stored_as_floats_are_a_warning(dataset: Path) -> None:
+    save_nifti(mask(dataset, 1), truth(1).astype(np.float32), AFFINE)
+    assert only_fault(dataset).what == "labels stored as float32"
+
+
+def test_a_spacing_far_from_the_others_is_a_warning(dataset: Path) -> None:
+    for path in (image(dataset, 2), mask(dataset, 2)):
+        patch_header(path, xyzt_units=3)
+    fault = only_fault(dataset)
+    assert (fault.file, fault.what) == (image(dataset, 2), "voxels of 0.002x0.001x0.001 mm, the median here is 2x1x1")
+
+
+def test_a_volume_with_more_channels_than_the_others_is_an_error(dataset: Path) -> None:
+    save_nifti(image(dataset, 1), volume(1, (2, *SPACE)), AFFINE)
+    fault = only_fault(dataset)
+    assert fault.severity == "error"
+    assert "expected one number of channels, got 1 (case_0.nii.gz" in fault.what
+
+
+def test_a_picture_among_volumes_is_an_error(dataset: Path) -> None:
+    from PIL import Image
+
+    for folder in ("imagesTr", "labelsTr"):
+        for number in range(1, 4):
+            (dataset / folder / f"case_{number}.nii.gz").unlink()
+        Image.fromarray(volume(5, (20, 20), "uint8") % 3).save(dataset / folder / "case_1.png")
+    Image.fromarray(volume(6, (20, 20), "uint8")).save(dataset / "imagesTr" / "case_1.png")
+    assert [fault.severity for fault in check_dataset(dataset) if "pictures beside volumes" in fault.what] == ["error"]
+
+
+def test_values_outside_the_named_classes_are_errors_and_absent_classes_warnings(dataset: Path) -> None:
+    describe(dataset, labels={"0": "background", "1": "a", "3": "c"})
+    faults = check_dataset(dataset)
+    assert [(fault.severity, fault.file.name) for fault in faults] == [
+        *(("error", f"case_{n}.nii.gz") for n in range(4)),
+        ("warning", "labelsTr"),
+    ]
+    assert faults[0].what == "label values 2 belong to no class"
+    assert faults[-1].what == "no mask holds c"
+
+
+@pytest.mark.parametrize("changes", [{"labels": None}, {"training": [{"image": "gone"}]}, {"labels": {"a": "x"}}])
+def test_a_wrong_description_is_one_error(dataset: Path, changes: dict[str, object]) -> None:
+    describe(dataset, **changes)
+    fault = only_fault(dataset)
+    assert (fault.severity, fault.file) == ("error", dataset / "dataset.json")
+
+
+def test_the_same_volume_under_two_names_is_a_warning(dataset: Path) -> None:
+    save_nifti(dataset / "imagesTr" / "case_3.nii", volume(0, SPACE), AFFINE)
+    image(dataset, 3).unlink()
+    assert only_fault(dataset).what == "the same pixels as case_0.nii.gz"
+
+
+def test_two_files_of_one_case_name_are_errors(dataset: Path) -> None:
+    (dataset / "imagesTr" / "case_1.nii").write_bytes(gzip.decompress(image(dataset, 1).read_bytes()))
+    assert {fault.what for fault in check_dataset(dataset)} == {"shares its stem with another file"}
+
+
+def test_a_mask_of_each_class_is_looked_at(tmp_path: Path) -> None:
+    for number, case in enumerate("ab"):
+        save_nifti(tmp_path / "images" / f"{case}.nii", volume(number, SPACE))
+        for name, values in (("cell", truth(number) > 0), ("vessel", truth(number) > 1)):
+            save_nifti(tmp_path / "masks" / name / f"{case}.nii", values.astype(np.uint8) * 255)
+    assert check_dataset(tmp_path) == []
+    save_nifti(tmp_path / "masks" / "vessel" / "a.nii", truth(0)[1:])
+    assert only_fault(tmp_path).file == tmp_path / "masks" / "vessel" / "a.nii"
+
+
+def test_the_real_task_has_no_errors(data_root: Path) -> None:
+    assert [fault for fault in check_dataset(data_root / "Task04_Hippocampus") if fault.severity == "error"] == []
