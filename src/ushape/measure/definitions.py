@@ -1,0 +1,67 @@
+"""What each column means, in a sentence that goes into every output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ushape.core.config import unknown
+from ushape.core.errors import ConfigError
+
+_ABSENT = "1 if neither mask has the class (left out of means), 0 if one of them has not"
+_DISTANCE = (
+    "surface = mask minus its erosion along the axes; inf if one mask is empty (left out of means), nothing if both are"
+)
+DEFINITIONS: dict[str, str] = {
+    "dice": f"2 TP / (2 TP + FP + FN), no smoothing, per case and class; {_ABSENT}",
+    "iou": f"TP / (TP + FP + FN), per case and class; {_ABSENT}",
+    "precision": f"TP / (TP + FP), per case and class; {_ABSENT}",
+    "recall": f"TP / (TP + FN), per case and class; {_ABSENT}",
+    "specificity": "TN / (TN + FP), per case and class; 1 if no voxel is outside the label",
+    "voxels": "predicted voxels of the class, those the label ignores left out",
+    "label_voxels": "true voxels of the class",
+    "volume": "predicted volume",
+    "area": "predicted area",
+    "label_volume": "true volume",
+    "label_area": "true area",
+    "empty": "which mask lacks the class: none, prediction, label or both",
+    "hd": f"Hausdorff distance, the largest distance from either surface to the other; {_DISTANCE}",
+    "hd95": f"the larger of the two directed 95th percentiles of the surface distances; {_DISTANCE}",
+    "assd": f"mean of the surface distances of both surfaces pooled; {_DISTANCE}",
+    "nsd": "share of both surfaces, in voxels, within the named tolerance of the other; 0 if one mask is empty",
+    "boundary_f1": (
+        "harmonic mean of the shares of either surface within the named tolerance of the other "
+        "(pct: of the image's diagonal); 0 if one mask is empty"
+    ),
+    "foreground_dice": "mean Dice of the foreground classes that prediction or label has",
+    "mean_iou": "mean IoU of the classes that prediction or label has, the background included",
+    "pixel_accuracy": "share of the voxels with the right class",
+    "aji": "aggregated Jaccard index: best match of each true object, missed and spurious objects added below",
+    "ap": "TP / (TP + FP + FN) of the objects, a match being an IoU above the named percentage",
+    "mean_ap": "mean of ap over its thresholds",
+}
+
+
+def define(column: str) -> str:
+    """Say what a column means; its unit or tolerance stands in its name, after the measure's.
+
+    Raises:
+        ConfigError: there is no such measure.
+
+    >>> define("label_volume_ml"), define("mean_ap")
+    ('true volume', 'mean of ap over its thresholds')
+    """
+    words = column.split("_")
+    for end in range(len(words), 0, -1):
+        base = "_".join(words[:end])
+        if base in DEFINITIONS:
+            return DEFINITIONS[base]
+    raise ConfigError(unknown("measure", column, DEFINITIONS))
+
+
+def define_all(columns: Iterable[str]) -> dict[str, str]:
+    """Return the definition of each column, in their order.
+
+    Raises:
+        ConfigError: as `define`.
+    """
+    return {column: define(column) for column in columns}

@@ -1,0 +1,119 @@
+"""Many cases: means, how much the cases differ, and how sure the means are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ushape.measure.table import CaseScores, class_means, class_values, mean_foreground_dice
+
+WHOLE_CASE = "all"
+_CONFIDENCE = 0.95
+_FEWEST = 5
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class MeasureSummary:
+    """One measure of one class over all cases.
+
+    Attributes:
+        class_name: "all" for measures of whole cases.
+        mean: over `cases`; nan if there is none.
+        std: sample standard deviation over them; nan if there are fewer than two.
+        low: lower end of the 95 % bootstrap interval of the mean; nan if there are fewer than five.
+        high: upper end.
+        cases: how many cases the mean is over.
+        both_empty: cases left out because neither mask has the class.
+        one_empty: cases in which exactly one mask has it; distances are infinite there, and left out too.
+    """
+
+    class_name: str
+    measure: str
+    mean: float
+    std: float
+    low: float
+    high: float
+    cases: int
+    both_empty: int = 0
+    one_empty: int = 0
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The scores of many cases."""
+
+    cases: tuple[CaseScores, ...]
+
+    @property
+    def foreground_dice(self) -> float:
+        """The mean foreground Dice, as `mean_foreground_dice`."""
+        return mean_foreground_dice(self.cases)
+
+    @property
+    def mean_iou(self) -> float:
+        """The mean over all classes, the background included, of their mean IoU; absent classes are skipped."""
+        found = [iou for iou in class_means(self.cases, "iou").values() if not math.isnan(iou)]
+        return sum(found) / len(found) if found else math.nan
+
+    @property
+    def class_measures(self) -> tuple[str, ...]:
+        """The columns of the classes, each once."""
+        return tuple(dict.fromkeys(key for case in self.cases for one in case.classes for key in one.measures()))
+
+    @property
+    def case_measures(self) -> tuple[str, ...]:
+        """The columns of whole cases, each once."""
+        return tuple(dict.fromkeys(key for case in self.cases for key in case.measures()))
+
+    def summaries(self, *, seed: int = 0) -> tuple[MeasureSummary, ...]:
+        """Summarise every measure of every class, then those of whole cases.
+
+        Args:
+            seed: of the bootstrap.
+        """
+        by_class = [one for measure in self.class_measures for one in self._summarise_classes(measure, seed)]
+        by_case = [self._summarise_cases(measure, seed) for measure in self.case_measures]
+        return (*by_class, *by_case)
+
+    def _summarise_classes(self, measure: str, seed: int) -> list[MeasureSummary]:
+        collected = class_values(self.cases, measure).items()
+        return [_summarise(name, measure, values, seed, self._count_empty(name)) for name, values in collected]
+
+    def _summarise_cases(self, measure: str, seed: int) -> MeasureSummary:
+        values = [case.measures().get(measure, math.nan) for case in self.cases]
+        return _summarise(WHOLE_CASE, measure, [value for value in values if math.isfinite(value)], seed, (0, 0))
+
+    def _count_empty(self, name: str) -> tuple[int, int]:
+        states = [one.overlap.empty for case in self.cases for one in case.classes if one.name == name]
+        both, neither = states.count("both"), states.count("none")
+        return both, len(states) - both - neither
+
+
+def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
+    """Estimate the 95 % interval of a mean from 2000 samples of the cases, drawn with replacement.
+
+    The percentile method. nan if there are fewer than five values: resampling so few says little more than their range.
+    The same seed gives the same interval.
+
+    Source: Efron 1979, doi:10.1214/aos/1176344552.
+
+    >>> low, high = bootstrap_interval([0.0, 1.0] * 50)
+    >>> round(low, 1), round(high, 1)
+    (0.4, 0.6)
+    """
+    if len(values) < _FEWEST:
+        return math.nan, math.nan
+    picks = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(np.asarray(values)[picks].mean(axis=1), (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def _summarise(name: str, measure: str, values: list[float], seed: int, empty: tuple[int, int]) -> MeasureSummary:
+    mean = float(np.mean(values)) if values else math.nan
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return MeasureSummary(name, measure, mean, std, *bootstrap_interval(values, seed=seed), len(values), *empty)
