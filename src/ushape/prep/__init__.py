@@ -1,0 +1,1 @@
+"""CASE -> NORMALISED CASE, AND BACK: every step returns the way back with the case."""
