@@ -1,0 +1,1 @@
+"""CASE -> TRAINING BATCH: prepared cases on disk, patches cut from them, augmentation."""

@@ -1,0 +1,40 @@
+"""Augmentation of a whole batch: first move, then shade. A pure function of the seed and the step."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+
+from ushape.core.config import Config
+from ushape.patches.shade import ShadeConfig, apply_shade, draw_shade
+from ushape.patches.warp import WarpConfig, apply_warp, draw_warp
+
+
+class AugmentConfig(Config):
+    """What is done to training batches, on the training device.
+
+    Attributes:
+        warp: movements, of image and label together.
+        shade: changes of the image's values.
+    """
+
+    warp: WarpConfig = WarpConfig()
+    shade: ShadeConfig = ShadeConfig()
+
+
+def augment(
+    image: Float[Tensor, "b channels *space"],
+    label: Integer[Tensor, "b *space"],
+    config: AugmentConfig,
+    seed: tuple[int, ...],
+) -> tuple[Float[Tensor, "b channels *space"], Integer[Tensor, "b *space"]]:
+    """Augment one batch; the same seed gives the same batch."""
+    rng = torch.Generator().manual_seed(_as_number(seed))
+    image, label = apply_warp(draw_warp(rng, config.warp, image.shape), image, label)
+    return apply_shade(draw_shade(rng, config.shade, len(image)), image), label
+
+
+def _as_number(seed: tuple[int, ...]) -> int:
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,141 @@
+"""Prepared cases on disk, memory-mapped, so that a patch is cut without reading the whole case."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, Integer
+from numpy import ndarray
+
+from ushape.core.case import Case, Geometry
+from ushape.core.errors import DataError
+from ushape.core.files import atomic_path, read_json, write_json
+
+LOCATIONS_PER_CLASS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedCase:
+    """One prepared case.
+
+    Attributes:
+        image: (channels, *space) float32, memory-mapped.
+        label: (*space) class indices, memory-mapped.
+        locations: for each foreground class that occurs, a random sample of its voxels, (n, ndim).
+    """
+
+    name: str
+    image: Float[ndarray, "channels *space"]
+    label: Integer[ndarray, "*space"]
+    geometry: Geometry
+    locations: dict[int, Int[ndarray, "n ndim"]]
+
+    def as_case(self) -> Case:
+        """Return it as a case, for validation."""
+        return Case(self.name, self.image, self.geometry, self.label)
+
+
+class Store:
+    """A folder of prepared cases, read by position.
+
+    An index is written last, so that a folder left by a killed run is seen to be incomplete.
+    """
+
+    def __init__(self, folder: Path, indices: Sequence[int] | None = None) -> None:
+        self.folder = folder
+        self._rows = read_json(folder / "index.json")
+        self._chosen = list(range(len(self._rows)) if indices is None else indices)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, position: int) -> PreparedCase:
+        number = self._chosen[position]
+        row = self._rows[number]
+        locations = np.load(self.folder / f"{number}.locations.npz")
+        return PreparedCase(
+            name=row["name"],
+            image=np.load(self.folder / f"{number}.image.npy", mmap_mode="r"),
+            label=np.load(self.folder / f"{number}.label.npy", mmap_mode="r"),
+            geometry=Geometry(**_tuples(row["geometry"])),
+            locations={int(key): locations[key] for key in locations.files},
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its cases."""
+        return [self._rows[number]["name"] for number in self._chosen]
+
+    def subset(self, names: Iterable[str]) -> Store:
+        """Return a view on the named cases, in the order given.
+
+        Raises:
+            DataError: a name is not in the store.
+        """
+        position = {row["name"]: number for number, row in enumerate(self._rows)}
+        names = list(names)
+        missing = [name for name in names if name not in position]
+        if missing:
+            raise DataError(f"{self.folder}: no prepared case {missing[0]!r}; the data set changed, start a new run")
+        return Store(self.folder, [position[name] for name in names])
+
+
+def is_complete(folder: Path) -> bool:
+    """Say whether a folder holds a finished store."""
+    return (folder / "index.json").is_file()
+
+
+def write_case(folder: Path, number: int, case: Case) -> None:
+    """Write one prepared case under its number.
+
+    Raises:
+        DataError: the case has no label.
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    if case.label is None:
+        raise DataError(f"{case.name}: expected a label; training needs one for every image")
+    arrays = {"image": np.asarray(case.image), "label": case.label}
+    for kind, array in arrays.items():
+        with atomic_path(folder / f"{number}.{kind}.npy") as path:
+            np.save(path, array)
+            if path.stat().st_size < array.nbytes:  # numpy keeps quiet about the last bytes on a full disk
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with atomic_path(folder / f"{number}.locations.npz") as path:
+        found = sample_locations(case.label, np.random.default_rng(number))
+        np.savez(path, **{str(index): voxels for index, voxels in found.items()})  # type: ignore[arg-type]
+
+
+def write_index(folder: Path, cases: Sequence[tuple[str, Geometry]]) -> None:
+    """Finish a store: name its cases in the order of their numbers."""
+    rows = [{"name": name, "geometry": geometry.__dict__} for name, geometry in cases]
+    write_json(folder / "index.json", json.loads(json.dumps(rows)))
+
+
+def sample_locations(label: Integer[ndarray, "*space"], rng: np.random.Generator) -> dict[int, Int[ndarray, "n ndim"]]:
+    """Draw up to `LOCATIONS_PER_CLASS` voxels of each foreground class that occurs.
+
+    >>> found = sample_locations(np.array([[0, 2], [0, -1]]), np.random.default_rng(0))
+    >>> {index: voxels.tolist() for index, voxels in found.items()}
+    {2: [[0, 1]]}
+    """
+    found = {}
+    for index in (int(value) for value in np.unique(label) if value > 0):
+        flat = np.flatnonzero(label == index)
+        if flat.size > LOCATIONS_PER_CLASS:
+            flat = rng.choice(flat, LOCATIONS_PER_CLASS, replace=False)
+        found[index] = np.stack(np.unravel_index(np.sort(flat), label.shape), axis=1)
+    return found
+
+
+def _tuples(row: dict) -> dict:
+    return {key: _tuple(value) for key, value in row.items()}
+
+
+def _tuple(value: object) -> object:
+    return tuple(_tuple(item) for item in value) if isinstance(value, list) else value
