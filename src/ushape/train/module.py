@@ -1,0 +1,142 @@
+"""The lightning module: one training step, and validation on whole cases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from ushape.core.errors import DataError, TrainingError
+from ushape.patches.augment import AugmentConfig, augment
+from ushape.train.layout import memory_format
+from ushape.train.optim import OptimConfig, lr_factor, make_optimizer
+from ushape.train.validation import ValidationScores, Validator
+
+WatchGates = Callable[[Any], AbstractContextManager[Mapping[str, Tensor]]]
+"""Collect the logits of a net's attention gates while it runs, by the name of the gate."""
+
+
+@dataclass(frozen=True)
+class ModuleSettings:
+    """What a training step needs to know beside its batch.
+
+    Attributes:
+        updates: how often the weights change in the whole training; the schedule is spread over them.
+        watch_gates: for the loss on attention gates.
+    """
+
+    optim: OptimConfig
+    augment: AugmentConfig
+    seed: int
+    updates: int
+    channels_last: bool
+    watch_gates: WatchGates
+
+
+class SegmentationModule(lightning.LightningModule):
+    """A net, a loss and a validator under lightning's loop.
+
+    Weight averaging copies the whole module, so it must hold no case data: a validator knows where cases lie, not them.
+    """
+
+    def __init__(self, net: nn.Module, loss: nn.Module, validator: Validator, settings: ModuleSettings) -> None:
+        super().__init__()
+        self.net, self.loss = net, loss
+        self.settings = settings
+        self.validator = validator
+        self._scores: list[Any] = []
+        self._losses: list[float] = []
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment on the training device."""
+        if not isinstance(batch, dict):
+            return batch
+        seed = (self.settings.seed, 3, int(batch["step"]))
+        image, label = augment(batch["image"], batch["label"], self.settings.augment, seed)
+        return {
+            "image": image.contiguous(memory_format=memory_format(image, self.settings.channels_last)),
+            "label": label,
+        }
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of one batch.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        loss = compute_loss(self.net, self.loss, self.settings.watch_gates, batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"step {self.global_step}: the loss is {value}; lower the rate (--lr), or check the images for "
+                "extreme values with: ushape data check"
+            )
+        self._losses.append(value)
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the losses of the last epoch."""
+        self._losses.clear()
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the scores of the last validation."""
+        self._scores.clear()
+
+    @property
+    def epoch_loss(self) -> float:
+        """The mean loss of the epoch's steps so far; NaN before the first."""
+        return sum(self._losses) / len(self._losses) if self._losses else math.nan
+
+    def validation_step(self, batch: int, batch_idx: int) -> None:
+        """Score one whole case."""
+        self._scores.append(self.validator.score(self.net, self.validator.cases[int(batch)].as_case()))
+
+    def summarise_validation(self) -> ValidationScores:
+        """Bring the scores of this validation together."""
+        return self.validator.summarise(self._scores)
+
+    def on_validation_epoch_end(self) -> None:
+        """Hand the score to early stopping."""
+        self.log("val_dice", self.summarise_validation().mean, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser and the schedule, which moves whenever the weights change."""
+        optim, updates = self.settings.optim, self.settings.updates
+        optimizer = make_optimizer(self.net.parameters(), optim)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, updates, optim))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the losses of an epoch that is not over."""
+        checkpoint["epoch_losses"] = list(self._losses)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the losses of the epoch so far; refuse the state of another net.
+
+        Raises:
+            DataError: the recipe was changed after the run had begun.
+        """
+        mine, theirs = (
+            {name: tuple(value.shape) for name, value in state.items()}
+            for state in (self.state_dict(), checkpoint["state_dict"])
+        )
+        if mine != theirs:
+            raise DataError(
+                "last.ckpt: expected the weights of the net in recipe.toml, got those of another; "
+                "undo what was changed in the recipe, or start a new run with it"
+            )
+        self._losses = checkpoint["epoch_losses"]
+
+
+def compute_loss(net: nn.Module, loss: nn.Module, watch_gates: WatchGates, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the loss of a net on one batch, its attention gates considered."""
+    with watch_gates(net) as gates:
+        logits = net(batch["image"])
+    value: Tensor = loss(logits, batch["label"], list(gates.values()))
+    return value

@@ -1,0 +1,159 @@
+"""Measure the machine before training: what it has, and which precision and layout are fast on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ushape.core.config import choose
+from ushape.core.errors import ConfigError
+from ushape.train.layout import lay_out, memory_format
+
+ROUNDS = 2
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DEVICES: dict[str, Callable[[], bool]] = {
+    "cuda": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+    "cpu": lambda: True,
+}
+"""Whether torch sees a device; "auto" takes the first that it does."""
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    """What a machine has.
+
+    Attributes:
+        device: "cpu", "cuda" or "mps".
+        device_name: as its maker calls it.
+        cores: CPU cores this process may use.
+        memory_gb: of the training device.
+    """
+
+    device: str
+    device_name: str
+    cores: int
+    memory_gb: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The time of one training step.
+
+    Attributes:
+        seconds: the shortest of some: what is longer has waited for other work.
+    """
+
+    precision: str
+    channels_last: bool
+    seconds: float
+
+
+def machine_facts(device: str = "auto") -> MachineFacts:
+    """Look at the machine and its training device.
+
+    Raises:
+        ConfigError: the device is unknown, or not there.
+    """
+    device = choose_device(device)
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        return MachineFacts(device, properties.name, usable_cores(), round(properties.total_memory / 2**30, 1))
+    return MachineFacts(device, _cpu_name(), usable_cores(), round(_memory_bytes() / 2**30, 1))
+
+
+def choose_device(device: str) -> str:
+    """Return the device to compute on; "auto" takes a GPU if torch sees one.
+
+    Raises:
+        ConfigError: the device is unknown, or not there.
+
+    >>> choose_device("gpu")
+    Traceback (most recent call last):
+    ushape.core.errors.ConfigError: unknown device 'gpu'; did you mean 'cpu'? choose one of: auto, cuda, mps, cpu
+    """
+    if device == "auto":
+        return next(name for name, is_there in DEVICES.items() if is_there())
+    is_there = choose(device, {"auto": lambda: True, **DEVICES}, "device")
+    if not is_there():
+        raise ConfigError(f"--device {device}: expected a device that torch sees, got none; try --device auto")
+    return device
+
+
+def usable_cores() -> int:
+    """Count the cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(count: int) -> None:
+    """Let torch compute with so many CPU threads; 0 takes every core this process may use."""
+    torch.set_num_threads(count or usable_cores())
+
+
+def probe_precision(
+    make_net: Callable[[], nn.Module], shape: tuple[int, ...], device: str, candidates: list[tuple[str, bool]]
+) -> list[Timing]:
+    """Time forward and backward passes in some precisions and layouts, fastest first.
+
+    One patch is enough to compare; a few seconds. They take turns, so that other work on the machine strikes all alike.
+
+    Args:
+        shape: (b, channels, *space) of the trial batch.
+        candidates: precision, and whether the layout is channels-last.
+    """
+    trials = [_make_trial(make_net(), shape, device, channels_last=last) for _, last in candidates]
+    rounds = [
+        [_timed_pass(*trial, precision) for trial, (precision, _) in zip(trials, candidates, strict=True)]
+        for _ in range(ROUNDS + 1)
+    ]
+    fastest = [min(times) for times in zip(*rounds[1:], strict=True)]  # the first round warms up
+    timings = [Timing(precision, last, best) for (precision, last), best in zip(candidates, fastest, strict=True)]
+    return sorted(timings, key=lambda timing: timing.seconds)
+
+
+def _make_trial(
+    net: nn.Module, shape: tuple[int, ...], device: str, *, channels_last: bool
+) -> tuple[nn.Module, Tensor]:
+    image = torch.randn(shape, device=device)
+    image = image.contiguous(memory_format=memory_format(image, channels_last))
+    net = net.to(device).train()
+    return lay_out(net, image.ndim - 2) if channels_last else net, image
+
+
+def _timed_pass(net: nn.Module, image: Tensor, precision: str) -> float:
+    started = time.perf_counter()
+    with torch.autocast(image.device.type, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
+        logits = net(image)
+        scalars = [part.float().square().mean() for part in (logits if isinstance(logits, list) else [logits])]
+    torch.stack(scalars).sum().backward()  # type: ignore[no-untyped-call]  # torch's stubs lack it
+    wait_for(image.device.type)
+    return time.perf_counter() - started
+
+
+def wait_for(device: str) -> None:
+    """Wait until a device has done what it was told, so that the clock shows it."""
+    if device in ("cuda", "mps"):
+        getattr(torch, device).synchronize()
+
+
+def _cpu_name() -> str:
+    listed = Path("/proc/cpuinfo")  # Linux only; elsewhere Python knows
+    if listed.exists():
+        for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return 8 * 2**30

@@ -1,0 +1,136 @@
+"""The folder of one training: what lies where in it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ushape.core.errors import DataError, OutputError
+from ushape.core.files import sweep, write_json
+from ushape.train.probe import MachineFacts
+
+PACKAGES = ("ushape", "torch", "lightning", "numpy", "scipy", "pillow", "tifffile")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The places in a run folder."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """Every choice, with its reason."""
+        return self.path / "recipe.toml"
+
+    @property
+    def fingerprint(self) -> Path:
+        """The facts about the data set."""
+        return self.path / "fingerprint.json"
+
+    @property
+    def environment(self) -> Path:
+        """The versions and the machine."""
+        return self.path / "environment.json"
+
+    @property
+    def splits(self) -> Path:
+        """Which cases train and which validate, and where they lie."""
+        return self.path / "splits.json"
+
+    @property
+    def choices(self) -> Path:
+        """What was measured before the first step."""
+        return self.path / "choices.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last state of the training, to resume from."""
+        return self.path / "last.ckpt"
+
+    @property
+    def model(self) -> Path:
+        """The best weights, with all that is needed to predict."""
+        return self.path / "model.safetensors"
+
+    @property
+    def prepared(self) -> Path:
+        """The prepared cases; removed when the training ends well."""
+        return self.path / "prepared"
+
+    @property
+    def predictions(self) -> Path:
+        """The predictions of the validation cases."""
+        return self.path / "predictions"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        """What was said while training."""
+        return self.path / "log.txt"
+
+
+def create_run(path: Path) -> RunFolder:
+    """Make a new run folder.
+
+    Raises:
+        OutputError: something is there already, or the place cannot be written.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{path}: already there; go on with it by --resume {path}, or choose another place with -o")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made ({error.strerror}); choose another place with -o") from error
+    return RunFolder(path)
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open the folder of an earlier training, and clear away what it left half written.
+
+    Raises:
+        DataError: it is none.
+    """
+    run = RunFolder(path)
+    for file in (run.recipe, run.splits):
+        if not file.is_file():
+            raise DataError(
+                f"{path}: expected the folder of a run, found no {file.name}; start one with: ushape train DATA"
+            )
+    sweep(path)
+    return run
+
+
+def discard_run(run: RunFolder) -> None:
+    """Remove a run that failed before it trained anything; a run with a checkpoint or a model stays."""
+    if not run.checkpoint.exists() and not run.model.exists():
+        shutil.rmtree(run.path, ignore_errors=True)
+
+
+def write_environment(run: RunFolder, machine: MachineFacts) -> None:
+    """Write down versions and machine."""
+    write_json(run.environment, {"device": machine.device_name, "cores": machine.cores, **versions()})
+
+
+def versions() -> dict[str, str]:
+    """List the versions of Python, the system and the packages that matter."""
+    found = {"python": sys.version.split()[0], "system": f"{platform.system()} {platform.release()}"}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found

@@ -1,0 +1,125 @@
+"""A training that cannot start or go on says why and what to do, and leaves nothing half done."""
+
+import logging
+import math
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from tests.train.tiny import fit_tiny, weights
+
+from ushape.core.errors import ConfigError, OutputError, TrainingError
+from ushape.train import module
+from ushape.train.run_folder import RunFolder
+from ushape.workflows import fit as fit_module
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_with_advice_and_leaves_nothing(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "compute_loss", lambda net, *_: sum(p.sum() for p in net.parameters()) * math.nan)
+    with pytest.raises(TrainingError, match=r"step 0: the loss is nan; lower the rate \(--lr\), or check the images"):
+        fit_tiny(blobs, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_explodes_later_leaves_the_best_model_and_a_log(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = module.compute_loss
+    calls = []
+
+    def explode(*arguments: object) -> torch.Tensor:
+        calls.append(1)
+        return compute(*arguments) * (math.inf if len(calls) > 5 else 1.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "compute_loss", explode)
+    with pytest.raises(TrainingError, match="step 5: the loss is inf"):
+        fit_tiny(blobs, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert {path.suffix for path in run.path.iterdir() if path.name.startswith((".", "model"))} == {".safetensors"}
+    assert weights(run)
+    assert "the loss is inf" in run.log.read_text(encoding="utf-8")
+
+
+def test_lightning_s_advice_is_kept_back_but_other_warnings_are_not(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, level = module.compute_loss, logging.getLogger("lightning.pytorch").level
+
+    def warn(*arguments: object) -> torch.Tensor:
+        warnings.warn("the user should know", stacklevel=2)
+        return compute(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "compute_loss", warn)
+    with pytest.warns(UserWarning, match="the user should know"):
+        fit_tiny(blobs, tmp_path / "run")
+    assert logging.getLogger("lightning.pytorch").level == level
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory"),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_when_memory_runs_out_smaller_settings_are_named(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "compute_loss", fail)
+    advice = r"out of memory with 2 patches of 32x32 a step; try --batch 1, or --set patches\.size=\[16,16\]"
+    with pytest.raises(TrainingError, match=advice):
+        fit_tiny(blobs, tmp_path / "run")
+
+
+def test_other_faults_are_not_taken_for_a_lack_of_memory(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(module, "compute_loss", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        fit_tiny(blobs, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_16_bit_floats_on_a_cpu_are_refused(blobs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"precision 'fp16' .* does not run on cpu; set train.precision to float32"):
+        fit_tiny(blobs, tmp_path / "run", {"train.precision": "fp16", "train.device": "cpu"})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused(blobs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--device cuda: expected a device that torch sees, got none"):
+        fit_tiny(blobs, tmp_path / "run", {"train.device": "cuda"})
+
+
+def test_a_failed_start_leaves_no_folder_behind(blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module, "make_parts", fail)
+    with pytest.raises(KeyboardInterrupt):
+        fit_tiny(blobs, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("there", ["file", "full folder"])
+def test_a_place_that_is_taken_is_refused_and_stays_as_it_is(blobs: Path, tmp_path: Path, there: str) -> None:
+    place = tmp_path / "run"
+    note = place if there == "file" else place / "note.txt"
+    note.parent.mkdir(exist_ok=True)
+    note.write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"already there; .* choose another place with -o"):
+        fit_tiny(blobs, place)
+    assert note.read_text(encoding="utf-8") == "mine"
