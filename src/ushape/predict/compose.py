@@ -1,0 +1,54 @@
+"""Engines made of engines: the mean over mirrored inputs, and the mean over several networks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ushape.predict.engines import Engine
+
+
+class Mirrored:
+    """Average an engine over all flips of the given spatial axes: test-time augmentation, 2**len(axes) passes."""
+
+    def __init__(self, engine: Engine, axes: Sequence[int]) -> None:
+        self.engine = engine
+        self.margin, self.classes = engine.margin, engine.classes
+        self.axes = tuple(axes)
+
+    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
+        """Return the mean probabilities; the order of the passes does not matter."""
+        flips = [f for n in range(len(self.axes) + 1) for f in itertools.combinations(self.axes, n)]
+        return _mean(np.flip(self.engine(_flip(windows, flip)), _shifted(flip)) for flip in flips)
+
+
+class Ensemble:
+    """Average the probabilities of several networks that share classes and margin."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self.engines = tuple(engines)
+        self.margin, self.classes = self.engines[0].margin, self.engines[0].classes
+
+    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
+        """Return the mean probabilities."""
+        return _mean(engine(windows) for engine in self.engines)
+
+
+def _mean(parts: Iterator[ndarray]) -> ndarray:
+    total, count = next(parts).copy(), 1
+    for part in parts:
+        total += part
+        count += 1
+    return total / np.float32(count)
+
+
+def _shifted(axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(axis + 2 for axis in axes)
+
+
+def _flip(windows: ndarray, axes: Sequence[int]) -> ndarray:
+    return np.flip(windows, _shifted(axes))
