@@ -1,0 +1,173 @@
+"""The recipe: every choice of a training in one file that a person can read and edit."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import Field, model_validator
+from tomlkit.container import Container
+from tomlkit.items import Item, Table
+
+from ushape.core.config import Config, parse_config
+from ushape.core.errors import ConfigError
+from ushape.core.labels import Labels
+from ushape.losses.compose import LossConfig
+from ushape.nets.config import UNetConfig
+from ushape.patches.augment import AugmentConfig
+from ushape.patches.sampler import PatchConfig
+from ushape.predict.predictor import PredictConfig
+from ushape.prep.pipeline import PrepConfig
+from ushape.train.config import TrainConfig
+
+Head = Literal["softmax", "sigmoid"]
+REPLACED_WHOLE = ("loss",)
+"""Tables of which a recipe file replaces all that the plan chose: naming one loss means not the others."""
+
+
+class DataConfig(Config):
+    """What the images and labels are.
+
+    Attributes:
+        channels: of every image; gray images are repeated to fill colour channels.
+        labels: the classes and their numbers in the mask files.
+        validation: share of the cases that validate; single cases train without validation.
+        groups: regular expression that finds the patient in a case's name; patients are never split. "" for none.
+        axes: what the axes of the files' arrays are, such as "ZYX" for a TIFF that does not say; "" believes the file.
+    """
+
+    channels: Annotated[int, Field(ge=1)] = 1
+    labels: Labels = Labels()
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    groups: str = ""
+    axes: str = ""
+
+
+class Recipe(Config):
+    """All choices of one training. Each table belongs to the class that acts on it.
+
+    Attributes:
+        head: "softmax" over all classes; "sigmoid" for one foreground channel.
+    """
+
+    version: Literal[1] = 1
+    head: Head = "softmax"
+    data: DataConfig = DataConfig()
+    prep: PrepConfig = PrepConfig()
+    net: UNetConfig = UNetConfig()
+    loss: LossConfig = LossConfig()
+    patches: PatchConfig = PatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+    predict: PredictConfig = PredictConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Recipe:
+        outputs = 1 if self.head == "sigmoid" else self.data.labels.count
+        if self.net.classes != outputs:
+            raise ValueError(f"net.classes must be {outputs} for these labels under head {self.head!r}")
+        if self.head == "sigmoid" and self.data.labels.count != 2:
+            raise ValueError("head 'sigmoid' needs exactly one foreground class")
+        if self.net.in_channels != self.data.channels:
+            raise ValueError(f"net.in_channels must be data.channels, {self.data.channels}")
+        for name, size in (("patches.size", self.patches.size), ("predict.window.size", self.predict.window.size)):
+            if len(size) != self.net.ndim:
+                raise ValueError(f"{name} needs {self.net.ndim} numbers, one per axis")
+        return self
+
+
+Reasons = Mapping[str, str]
+"""Dotted field name to why it has its value."""
+
+
+def to_toml(recipe: Recipe, reasons: Reasons) -> str:
+    """Write a recipe as TOML, each reason as a comment above or behind its value."""
+    document = tomlkit.document()
+    document.add(
+        tomlkit.comment("A recipe of ushape. Every choice is written out; edit, then: ushape train DATA --recipe FILE")
+    )
+    _fill(document, recipe.model_dump(mode="json"), "", reasons)
+    return tomlkit.dumps(document)
+
+
+def list_settings(text: str) -> list[tuple[str, str, str]]:
+    r"""Return every choice of a recipe file as (dotted name, value, reason).
+
+    >>> list_settings("[net]\nup = 'linear' # smooth")
+    [('net.up', 'linear', 'smooth')]
+    """
+    return list(_walk(tomlkit.parse(text), ""))
+
+
+def read_recipe(text: str, where: str) -> Recipe:
+    """Read a complete recipe.
+
+    Raises:
+        ConfigError: it is no TOML, or holds a name or value that does not exist.
+    """
+    return parse_config(Recipe, parse_toml(text, where), where)
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Read TOML, with the file named in the error."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not valid TOML ({error}); correct that line") from None
+
+
+def read_file(path: Path) -> str:
+    """Read a recipe file's text.
+
+    Raises:
+        ConfigError: it cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a recipe ({error}); expected a TOML file") from error
+
+
+def overlay_recipe(planned: Recipe, table: Mapping[str, Any], where: str) -> Recipe:
+    """Lay a recipe that may name only some choices over a planned one.
+
+    Raises:
+        ConfigError: it holds a name or value that does not exist.
+    """
+    return parse_config(Recipe, _merge(planned.model_dump(), table), where)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both_tables and key not in REPLACED_WHOLE else value
+    return merged
+
+
+def _fill(table: Any, values: Mapping[str, Any], prefix: str, reasons: Reasons) -> None:
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    for key, value in plain.items():
+        item = tomlkit.item(value)
+        if prefix + key in reasons:
+            item.comment(reasons[prefix + key])
+        table.add(key, item)
+    for key, value in values.items():
+        if isinstance(value, dict):
+            inner = tomlkit.table()
+            if prefix + key in reasons:
+                inner.comment(reasons[prefix + key])
+            _fill(inner, value, f"{prefix}{key}.", reasons)
+            table.add(key, inner)
+
+
+def _walk(table: Container, prefix: str) -> Iterator[tuple[str, str, str]]:
+    for key in table:
+        item = table.item(key)
+        if isinstance(item, Table):
+            yield from _walk(item.value, f"{prefix}{key}.")
+        elif isinstance(item, Item):  # not a table in pieces, which `to_toml` never writes
+            yield prefix + key, str(item.unwrap()), item.trivia.comment.lstrip("# ")

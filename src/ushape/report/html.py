@@ -1,0 +1,250 @@
+"""The report: one HTML file that needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from ushape.core.files import write_text
+from ushape.report.contents import Aggregate, ReportData, Setting, dice_per_case, read_number, read_text
+from ushape.report.gallery import show_gallery
+from ushape.report.markup import EMPTY, Html, definition_list, join, paragraphs, tag
+from ushape.report.plots import best_point, plot_loss, plot_rate, plot_spread, plot_validation, read_curve
+from ushape.report.tables import MOST_ROWS, show_cases, show_classes
+from ushape.report.words import (
+    explain_scores,
+    format_count,
+    format_duration,
+    format_interval,
+    format_number,
+    measure_heading,
+)
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes:
+        body: its content, or None if there is nothing to show.
+        absent: what the page says instead.
+    """
+
+    name: str
+    title: str
+    body: Html | None
+    absent: str
+
+
+def write_report(path: Path, data: ReportData) -> None:
+    """Write the report as one file, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+        DataError: a score or a curve holds text where a number belongs.
+    """
+    write_text(path, render_report(data))
+
+
+def render_report(data: ReportData) -> str:
+    """Return the whole page as text.
+
+    >>> page = render_report(ReportData("Nuclei & more"))
+    >>> "<h1>Nuclei &amp; more</h1>" in page, "<script" in page
+    (True, False)
+    """
+    sections = [build(data) for build in SECTIONS]
+    shown = [section for section in sections if section.body is not None]
+    links = tag("nav", *(tag("a", section.title, href=f"#{section.name}") for section in shown), aria_label="Contents")
+    header = tag("header", tag("h1", data.title), tag("div", paragraphs(data.summary), class_="summary"), links)
+    body = tag("body", header, tag("main", *(_show_section(section) for section in shown), _show_absent(sections)))
+    return f"<!doctype html>\n{tag('html', _head(data.title), body, lang='en').text}\n"
+
+
+def _head(title: str) -> Html:
+    style = (files("ushape.report") / "style.css").read_text(encoding="utf-8")
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("title", title),
+        tag("style", Html(style)),
+    )
+
+
+def _show_section(section: Section) -> Html:
+    return tag("section", tag("h2", section.title), section.body or EMPTY, id=section.name)
+
+
+def _show_absent(sections: Sequence[Section]) -> Html:
+    absent = [(section.title, section.absent) for section in sections if section.body is None]
+    if not absent:
+        return EMPTY
+    return tag("section", tag("h2", "Not in this report"), definition_list(absent), id="absent")
+
+
+def _result(data: ReportData) -> Section:
+    items = [item for item in data.aggregates if item.measure == "dice"]
+    absent = "Nothing was scored, because there was no truth to compare the predictions with."
+    if not items:
+        return Section("result", "Result", None, absent)
+    sentences = explain_scores(items, list(dice_per_case(data.scores).values()), data.baseline)
+    tiles = tag("div", *(_tile(item) for item in items), class_="tiles")
+    body = tag("div", tiles, tag("div", paragraphs(sentences)), class_="verdict")
+    return Section("result", "Result", body, absent)
+
+
+def _tile(item: Aggregate) -> Html:
+    interval = tag("span", format_interval(item.low, item.high), class_="whole")
+    return tag(
+        "div",
+        tag("p", item.class_name, class_="name"),
+        tag("p", format_number(item.mean), class_="value"),
+        tag("p", f"mean {measure_heading(item.measure)} of {format_count(item.cases, 'case')}"),
+        tag("div", _range_bar(item), class_="track"),
+        tag("p", EMPTY if math.isnan(item.low) else "95 % interval ", interval),
+        class_="tile",
+    )
+
+
+def _range_bar(item: Aggregate) -> Html:
+    """Mark the mean on a line from 0 to 1, and its interval as a thicker stretch."""
+    low, high = (item.mean, item.mean) if math.isnan(item.low) else (item.low, item.high)
+    if math.isnan(item.mean):
+        return EMPTY
+    stretch = tag("i", class_="stretch", style=f"left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%")
+    return join([stretch, tag("i", class_="mean", style=f"left:{100 * item.mean:.1f}%")])
+
+
+def _pictures(data: ReportData) -> Section:
+    absent = "No case was drawn."
+    if not data.overlays:
+        return Section("pictures", "Pictures", None, absent)
+    return Section("pictures", "Pictures", show_gallery(data.overlays, data.classes), absent)
+
+
+def _spread(data: ReportData) -> Section:
+    title, absent = "Spread over the cases", "Fewer than two cases were scored, so there is no spread to draw."
+    dices: dict[str, list[float]] = {}
+    for row in data.scores:
+        dices.setdefault(read_text(row, "class"), []).append(read_number(row, "dice"))
+    if len(dice_per_case(data.scores)) < 2:
+        return Section("spread", title, None, absent)
+    note = (
+        "Each dot is one case; the box holds the middle half of the cases and its line is the median. "
+        "In brackets: the number of cases. The axis need not start at 0."
+    )
+    return Section(
+        "spread", title, tag("div", plot_spread(dices), tag("p", note, class_="note"), class_="beside"), absent
+    )
+
+
+def _classes(data: ReportData) -> Section:
+    absent = "No class has a score."
+    body = show_classes(data.aggregates, data.definitions) if data.aggregates else None
+    note = tag("p", "Means over the cases; below each its 95 % interval.", class_="note")
+    return Section("classes", "Scores per class", join([body, note]) if body else None, absent)
+
+
+def _cases(data: ReportData) -> Section:
+    title, absent = "Scores per case", "No case has a score."
+    if not data.scores:
+        return Section("cases", title, None, absent)
+    note = "The worst cases come first. A dash: the class is in neither truth nor prediction, so there is no score."
+    if len(data.scores) > MOST_ROWS:
+        note += f" Shown are the first {MOST_ROWS} of {len(data.scores):,} rows."
+    body = join([tag("p", note, class_="note"), tag("div", show_cases(data.scores, data.definitions), class_="tall")])
+    return Section("cases", title, body, absent)
+
+
+def _curves(data: ReportData) -> Section:
+    title, absent = "Learning curves", "There are none, because this report does not come from a training run."
+    drawings = [plot(data) for plot in CURVES]
+    shown = [drawing for drawing in drawings if drawing is not None]
+    if not shown:
+        return Section("curves", title, None, absent)
+    body = join([tag("div", *shown, class_="plots"), paragraphs(_curve_notes(data), class_="note")])
+    return Section("curves", title, body, absent)
+
+
+def _loss_curve(data: ReportData) -> Html | None:
+    return plot_loss(data.curves) if read_curve(data.curves, "train_loss")[0].size else None
+
+
+def _validation_curve(data: ReportData) -> Html | None:
+    return plot_validation(data.curves) if read_curve(data.curves, "val_dice")[0].size else None
+
+
+def _rate_curve(data: ReportData) -> Html | None:
+    return plot_rate(data.curves) if read_curve(data.curves, "lr")[0].size else None
+
+
+CURVES: tuple[Callable[[ReportData], Html | None], ...] = (_loss_curve, _validation_curve, _rate_curve)
+
+
+def _curve_notes(data: ReportData) -> list[str]:
+    last = data.curves[-1]
+    seconds, epoch = read_number(last, "seconds"), read_number(last, "epoch")
+    notes = [] if math.isnan(seconds) else [f"Training took {format_duration(seconds)}."]
+    if not math.isnan(epoch):
+        notes = [f"{note} The last epoch was {epoch:.0f}." for note in notes]
+    if best_point(data.curves) is None:
+        notes.append("There was no validation, so nothing tells when the model stopped to improve on unseen cases.")
+    return notes
+
+
+def _next_steps(data: ReportData) -> Section:
+    lines = [tag("span", line, class_="why" if line.startswith("#") else "command") for line in data.next_steps]
+    body = tag("pre", tag("code", join(lines, "\n")), tabindex="0") if lines else None
+    return Section("next", "What to do next", body, "No next step was suggested.")
+
+
+def _settings(data: ReportData) -> Section:
+    groups: dict[str, list[Setting]] = {}
+    for setting in data.settings:
+        groups.setdefault(setting.name.rpartition(".")[0], []).append(setting)
+    blocks = [_setting_block(name, settings) for name, settings in groups.items()]
+    body = tag("div", *blocks, class_="settings") if blocks else None
+    return Section("settings", "Settings, and why", body, "No settings were recorded.")
+
+
+def _setting_block(name: str, settings: Sequence[Setting]) -> Html:
+    lines = [
+        tag("div", tag("dt", item.name.rpartition(".")[2]), tag("dd", tag("code", item.value), tag("p", item.reason)))
+        for item in settings
+    ]
+    return tag("div", tag("h3", name) if name else EMPTY, tag("dl", *lines))
+
+
+def _definitions(data: ReportData) -> Section:
+    lines = [
+        tag("div", tag("dt", measure_heading(name)), tag("dd", text), id=f"measure-{name}")
+        for name, text in data.definitions.items()
+    ]
+    return Section("measures", "What the measures mean", tag("dl", *lines) if lines else None, "No measure was used.")
+
+
+def _versions(data: ReportData) -> Section:
+    body = definition_list(data.environment.items()) if data.environment else None
+    return Section("versions", "Versions and machine", body, "They were not recorded.")
+
+
+SECTIONS: tuple[Callable[[ReportData], Section], ...] = (
+    _result,
+    _pictures,
+    _spread,
+    _classes,
+    _cases,
+    _curves,
+    _next_steps,
+    _settings,
+    _definitions,
+    _versions,
+)
