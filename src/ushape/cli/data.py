@@ -1,0 +1,87 @@
+"""`ushape data`: check a data set, fetch a public one, make one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ushape.cli.show import print_json
+
+if TYPE_CHECKING:
+    from ushape.io.sources import Source
+
+Flag = typer.Option
+app = typer.Typer(help="Check a data set, fetch a public one, or make one.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="Data set: a folder with images/ and masks/, dataset.json or a CSV.")],
+    fix: Annotated[Path | None, Flag(help="Also write a repaired copy into this new folder.")] = None,
+    axes: Annotated[str, Flag(help="Axes of TIFFs that do not say, as ZYX or CYX.")] = "",
+    as_json: Annotated[bool, Flag("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Read every file and list what is wrong; exit code 1 if a file is faulty (instance maps need --foreground)."""
+    from ushape.io.faults import check_dataset
+    from ushape.io.repair import fix_dataset
+
+    faults = check_dataset(data, axes=axes)
+    repairs = fix_dataset(data, fix, axes=axes) if fix else []
+    errors = sum(fault.severity == "error" for fault in faults)
+    if as_json:
+        print_json([{**asdict(fault), "file": str(fault.file)} for fault in faults])
+    else:
+        for fault in faults:
+            typer.echo(f"{fault.severity}: {fault}")
+        warnings = len(faults) - errors
+        typer.echo(f"{data}: {errors} errors, {warnings} warnings" if faults else f"{data}: nothing wrong")
+        for repair in repairs:
+            typer.echo(f"repaired {repair}" if repair.done else str(repair))
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="isbi2012, dsb2018, msd:Task04_Hippocampus, ...")],
+    output: Annotated[Path, Flag("-o", "--output", help="New folder for the data set.")],
+    mirror: Annotated[str, Flag(help="Folder or address that stands in for the network.")] = "",
+    yes: Annotated[bool, Flag("--yes", help="Accept the licence without being asked.")] = False,
+) -> None:
+    """Fetch a public data set, after its licence was accepted."""
+    from ushape.io.fetch import fetch_dataset
+
+    def accept(source: Source) -> bool:
+        typer.echo(f"{source.title}\nlicence: {source.licence}")
+        return yes or typer.confirm("Go on?")
+
+    folder = fetch_dataset(name, output, accept=accept, mirror=mirror)
+    typer.echo(f"{name} in {folder}; next: ushape data check {folder}")
+
+
+@app.command()
+def synth(
+    kind: Annotated[str, typer.Argument(help="What to make: nuclei (2D) or phantom (CT-like, 3D).")],
+    output: Annotated[Path, Flag("-o", "--output", help="New folder for the data set.")],
+    count: Annotated[int, Flag(min=1, help="How many images.")] = 24,
+    size: Annotated[int, Flag(min=32, help="Rows and columns of each.")] = 256,
+    seed: Annotated[int, Flag(min=0, help="Seed of the first image.")] = 0,
+) -> None:
+    """Make a synthetic data set."""
+    from ushape.core.config import choose
+    from ushape.core.errors import OutputError
+    from ushape.io.phantom import write_phantoms
+    from ushape.io.synthetic import write_nuclei
+
+    makers: dict[str, Callable[[], None]] = {
+        "nuclei": lambda: write_nuclei(output, count=count, seed=seed, size=(size, size)),
+        "phantom": lambda: write_phantoms(output, count=count, seed=seed, size=(32, size, size)),
+    }
+    make = choose(kind, makers, "data set")
+    if output.exists() and any(output.iterdir()):
+        raise OutputError(f"{output}: not empty; choose another folder with -o")
+    make()
+    typer.echo(f"{count} images in {output}; next: ushape train {output}")

@@ -1,0 +1,49 @@
+"""A network and its recipe as an engine: on which sizes it runs, and what it takes off them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ushape.core.errors import ConfigError
+from ushape.nets.sizes import valid_sizes
+from ushape.plan.recipe import Recipe
+from ushape.predict.engines import TorchEngine, default_precision
+
+
+def make_engine(net: nn.Module, recipe: Recipe, device: str) -> TorchEngine:
+    """Wrap a network for prediction, in the precision that is fast on the device."""
+    margin, count = window_margin(recipe), recipe.data.labels.count
+    return TorchEngine(net, count, margin=margin, device=device, precision=default_precision(device))
+
+
+def window_margin(recipe: Recipe) -> tuple[int, ...]:
+    """Return what unpadded convolutions take off a window at each side; () for padded ones."""
+    if not is_unpadded(recipe):
+        return ()
+    axes = zip(recipe.predict.window.size, valid_sizes(recipe.net), strict=True)
+    return tuple((size - sizes.output(size)) // 2 for size, sizes in axes)
+
+
+def check_sizes(recipe: Recipe) -> None:
+    """Refuse patches and windows that unpadded convolutions cannot take.
+
+    Raises:
+        ConfigError: a size does not fit; the message names the nearest that do.
+    """
+    if is_unpadded(recipe):
+        for name, size in (("patches.size", recipe.patches.size), ("predict.window.size", recipe.predict.window.size)):
+            _check_size(name, size, recipe)
+
+
+def is_unpadded(recipe: Recipe) -> bool:
+    """Say whether the net's convolutions lose voxels at the border."""
+    return recipe.net.block.padding == "valid"
+
+
+def _check_size(name: str, size: tuple[int, ...], recipe: Recipe) -> None:
+    for length, sizes in zip(size, valid_sizes(recipe.net), strict=True):
+        if not sizes.output(length):
+            fits = " or ".join(str(each) for each in sizes.nearest(length))
+            raise ConfigError(
+                f"{name}: expected sizes that fit unpadded convolutions, got {length}; nearest: --set {name} to {fits}"
+            )

@@ -1,0 +1,68 @@
+"""What a training is made of: net, loss, cases and validator, and who writes the model file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import tomlkit
+import torch
+from torch import Tensor
+
+from ushape.core.model_file import ModelHeader, write_model
+from ushape.losses.compose import Loss
+from ushape.nets.presets import build
+from ushape.nets.unet import UNet
+from ushape.patches.store import Store
+from ushape.plan.recipe import Recipe
+from ushape.train.parts import Parts
+from ushape.train.run_folder import RunFolder, versions
+from ushape.train.validation import ValidationScores, WriteModel
+from ushape.workflows.scoring import make_validator
+
+
+def make_parts(recipe: Recipe, cases: Store, held_out: Store, *, pretrained: bool = True) -> Parts:
+    """Build everything that one training needs; weights are drawn from the recipe's seed.
+
+    Args:
+        pretrained: also load the encoder's weights that the recipe names; a checkpoint has them already.
+    """
+    torch.manual_seed(recipe.train.seed)
+    return Parts(
+        net=build(recipe.net, pretrained=pretrained),
+        loss=Loss(recipe.loss, recipe.head),
+        cases=cases,
+        validator=make_validator(recipe, held_out),
+        patches=recipe.patches,
+        augment=recipe.augment,
+        config=recipe.train,
+        watch_gates=UNet.watch_gates,
+    )
+
+
+def model_writer(run: RunFolder, recipe: Recipe, parts: Parts) -> WriteModel:
+    """Return a function that writes the run's model file; no case and no place is named in it."""
+    text = _without_place(run.recipe.read_text(encoding="utf-8"), recipe.net.encoder_weights)
+    date = dt.datetime.now(dt.UTC).date().isoformat()
+    origin = {"training_cases": len(parts.cases), "seed": parts.config.seed, "versions": versions()}
+    parameters = sum(weight.numel() for weight in parts.net.parameters())
+
+    def write(weights: Mapping[str, Tensor], scores: ValidationScores | None) -> None:
+        header = ModelHeader(text, 1, {"date": date, **origin}, _plain(scores) if scores else {}, parameters)
+        write_model(run.model, weights, header)
+
+    return write
+
+
+def _without_place(text: str, source: str) -> str:
+    """Shorten the path of a file of weights in a recipe to the file's name."""
+    long, short = (f"encoder_weights = {tomlkit.item(name).as_string()}" for name in (source, Path(source).name))
+    return text.replace(long, short)
+
+
+def _plain(scores: ValidationScores) -> dict[str, object]:
+    """Return scores as JSON knows them; null is what no case has."""
+    dice = {name: value if math.isfinite(value) else None for name, value in scores.dice.items()}
+    return {"dice": dice, "mean": scores.mean if math.isfinite(scores.mean) else None}

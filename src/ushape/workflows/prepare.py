@@ -1,0 +1,55 @@
+"""From a data set to prepared cases on disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ushape.core.case import Case, Geometry
+from ushape.core.events import Listener, Message, Progress
+from ushape.core.labels import AnyLabel
+from ushape.io.layouts import Pair, find_pairs, load_case
+from ushape.io.splits import split_cases
+from ushape.patches.store import Store, is_complete, write_case, write_index
+from ushape.plan.recipe import Recipe
+from ushape.prep.label_grid import resample_label_onto
+from ushape.prep.pipeline import Pipeline
+from ushape.workflows.survey import DataSet
+
+
+def split(data: DataSet, recipe: Recipe) -> dict[str, Any]:
+    """Say which cases train and which validate, and where they lie."""
+    names = [pair.name for pair in data.found.pairs]
+    groups = recipe.data.groups or data.found.groups
+    training, held_out = split_cases(names, recipe.data.validation, recipe.train.seed, groups=groups)
+    return {"data": str(data.folder.resolve()), "training": training, "validation": held_out}
+
+
+def prepare(data: Path, recipe: Recipe, folder: Path, listener: Listener) -> Store:
+    """Prepare every case of a data set and keep it on disk; what an earlier start prepared is taken as it is.
+
+    Raises:
+        DataError: a file cannot be read or does not fit the recipe.
+    """
+    if is_complete(folder):
+        return Store(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    pairs, pipeline, index = find_pairs(data), Pipeline(recipe.prep), []
+    for number, pair in enumerate(pairs):
+        case, _ = pipeline.forward(load_pair(pair, recipe, listener))
+        write_case(folder, number, case)
+        index.append((case.name, case.geometry))
+        listener(Progress("prepare", number + 1, len(pairs)))
+    write_index(folder, index)
+    return Store(folder)
+
+
+def load_pair(pair: Pair, recipe: Recipe, listener: Listener) -> Case:
+    """Read a pair as a recipe says; a label on another grid is resampled onto its image's, with a warning."""
+
+    def regrid(label: AnyLabel, own: Geometry, image: Geometry, shape: tuple[int, ...]) -> AnyLabel:
+        listener(Message(f"{pair.name}: its label lies on another grid; resampled onto the image's", "warning"))
+        return resample_label_onto(label, own, image, shape)
+
+    return load_case(pair, recipe.data.labels, channels=recipe.data.channels, axes=recipe.data.axes, regrid=regrid)

@@ -1,0 +1,36 @@
+"""What a training chose, in sentences."""
+
+from __future__ import annotations
+
+from ushape.core.events import Message, count
+from ushape.io.layouts import show_size
+from ushape.plan.recipe import Recipe
+from ushape.train.config import Choices
+
+
+def tell_recipe(recipe: Recipe) -> str:
+    """Say what is trained: the net, the patches and the loss."""
+    net, patches = recipe.net, recipe.patches
+    widths = f"{len(net.widths)} levels of {', '.join(map(str, net.widths))} channels"
+    loss = " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in recipe.loss.terms.items())
+    return f"net: {net.ndim}D, {widths}; {patches.batch} patches of {show_size(patches.size)} a step; loss {loss}"
+
+
+def tell_split(training: int, validation: int, held_out: int) -> Message:
+    """Say how many cases train and validate; where none can validate, what that means."""
+    if validation:
+        return Message(f"training on {count(training, 'case')}, validating on {validation}")
+    kept = "training without validation: no score, no early stop, the last weights are kept"
+    if held_out:
+        return Message(
+            f"no validation case ({held_out}) holds foreground; {kept}; another --seed splits anew", "warning"
+        )
+    return Message(f"a single case, or a single group of them; {kept}", "warning")
+
+
+def tell_choices(choices: Choices) -> str:
+    """Say what was measured and decided on this machine."""
+    layout = ", channels last" if choices.channels_last else ""
+    pace = f", {choices.seconds_per_step:.2g} s a step" if choices.seconds_per_step else ""
+    steps = f"{count(choices.epochs, 'epoch')} of {count(choices.steps_per_epoch, 'step')}{pace}"
+    return f"{choices.device}, {choices.precision}{layout}: {steps}"

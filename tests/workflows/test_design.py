@@ -1,0 +1,93 @@
+"""Who has the last word: the plan, then the recipe file, then flags; and what the survey is told of labels."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import write_blobs
+from tests.train.tiny import Heard
+
+from ushape.core.errors import ConfigError, DataError
+from ushape.core.events import Message, ignore_events
+from ushape.io.images import read_mask
+from ushape.workflows.design import Design, FitRequest, design
+
+
+def designed(data: Path, text: str = "", *, foreground: bool = False, **changes: Any) -> Design:
+    recipe = data.parent / "mine.toml"
+    recipe.write_text(text, encoding="utf-8")
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    return design(FitRequest(data, Path(), recipe if text else None, named, foreground), ignore_events)
+
+
+def test_flags_go_before_the_recipe_and_the_recipe_before_the_plan(blobs: Path) -> None:
+    plain = designed(blobs).recipe
+    assert plain.patches.batch not in (31, 32)
+    assert designed(blobs, "[patches]\nbatch = 31\n").recipe.patches.batch == 31
+    assert designed(blobs, "[patches]\nbatch = 31\n", patches__batch=32).recipe.patches.batch == 32
+
+
+def test_a_reason_stays_only_with_the_value_it_explains(blobs: Path) -> None:
+    plain = designed(blobs)
+    assert plain.reasons["patches.batch"]
+    assert "patches.batch" not in designed(blobs, "[patches]\nbatch = 3\n").reasons
+    assert designed(blobs, patches__batch=3).reasons["patches.batch"] == "set on the command line"
+    assert designed(blobs, "[patches]\nbatch = 3\n").reasons["net.widths"] == plain.reasons["net.widths"]
+
+
+def test_classes_get_the_names_that_the_recipe_gives(blobs: Path) -> None:
+    named = designed(blobs, '[data.labels]\nnames = ["ground", "disc"]\n').recipe.data.labels
+    assert (named.names, named.values) == (("ground", "disc"), (0, 255))
+
+
+def test_label_values_can_be_named_where_the_masks_do_not_show_them_all(blobs: Path) -> None:
+    text = '[data.labels]\nnames = ["ground", "disc", "ring"]\nvalues = [0, 255, 300]\n'
+    assert designed(blobs, text).recipe.net.classes == 3
+    changes = {"data__labels__values": [0, 255, 300], "data__labels__names": ["ground", "disc", "ring"]}
+    assert designed(blobs, **changes).recipe.net.classes == 3
+
+
+def test_a_value_can_be_ignored(blobs: Path) -> None:
+    for path in (blobs / "masks").iterdir():
+        mask = read_mask(path)
+        mask[:3] = 77
+        Image.fromarray(mask).save(path)
+    text = "[data.labels]\nvalues = [0, 255]\nignore = 77\n"
+    found = designed(blobs, text)
+    assert found.recipe.data.labels.ignore == 77
+    assert sum(found.data.fingerprint.class_shares) == pytest.approx(1)
+
+
+def test_foreground_by_flag_or_by_recipe_is_the_same(tmp_path: Path) -> None:
+    data = write_blobs(tmp_path / "blobs")
+    for path in (data / "masks").iterdir():
+        mask = read_mask(path)
+        numbers = np.arange(mask.size).reshape(mask.shape) % 300 + 1
+        Image.fromarray(np.where(mask > 0, numbers, 0).astype(np.uint16)).save(path)
+    by_flag = designed(data, foreground=True)
+    by_recipe = designed(data, '[data.labels]\nmerge = "foreground"\n')
+    assert by_flag.recipe == by_recipe.recipe
+    assert designed(data, by_flag.text, foreground=True).recipe == by_flag.recipe
+    with pytest.raises(DataError, match="train with --foreground"):
+        designed(data)
+
+
+def test_foreground_beside_named_values_is_a_contradiction(blobs: Path) -> None:
+    with pytest.raises(ConfigError, match="--foreground: the recipe names the label values already"):
+        designed(blobs, "[data.labels]\nvalues = [0, 255]\n", foreground=True)
+
+
+def test_empty_masks_are_counted_and_told(blobs: Path) -> None:
+    Image.fromarray(np.zeros((40, 48), dtype=np.uint8)).save(blobs / "masks" / "case2.png")
+    heard = Heard()
+    design(FitRequest(blobs, Path()), heard)
+    warnings = [message.text for message in heard.of(Message) if message.level == "warning"]
+    assert warnings == ["1 of 6 masks hold no foreground; they train as background"]
+
+
+def test_a_plan_never_touches_the_data(blobs: Path) -> None:
+    before = {path: path.read_bytes() for path in blobs.rglob("*.png")}
+    designed(blobs)
+    assert {path: path.read_bytes() for path in blobs.rglob("*") if path.is_file()} == before
