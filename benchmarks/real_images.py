@@ -1,0 +1,122 @@
+"""Train on two real data sets for a few minutes each, by default settings, and score images never seen in training.
+
+ISBI 2012 membranes: the last 4 of 24 images are held out. DSB 2018 nuclei: a seeded tenth of 440 images is held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+USHAPE = [sys.executable, "-m", "ushape"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--only", choices=["isbi2012", "dsb2018"])
+    options = parser.parse_args()
+    tasks = {"isbi2012": ("masks", split_isbi), "dsb2018": ("labels", split_dsb)}
+    stored = RESULTS / "real_images.json"
+    results = json.loads(stored.read_text()) if stored.exists() and options.only else {}
+    for name, (masks, split) in tasks.items():
+        if options.only in (None, name):
+            results[name] = run(options.data / name, masks, split, options.minutes)
+            print(json.dumps(results[name], indent=2))
+    write(results, options.minutes)
+
+
+def split_isbi(stems: list[str]) -> set[str]:
+    return set(stems[-4:])
+
+
+def split_dsb(stems: list[str]) -> set[str]:
+    return set(np.random.default_rng(2018).choice(stems, len(stems) // 10, replace=False).tolist())
+
+
+def run(source: Path, masks: str, split, minutes: float) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        train, test = Path(folder) / "train", Path(folder) / "test"
+        stems = sorted(path.stem for path in (source / "images").iterdir())
+        held_out = split(stems)
+        for stem in stems:
+            target = test if stem in held_out else train
+            for kind in ("images", masks):
+                (target / kind).mkdir(parents=True, exist_ok=True)
+                shutil.copy(source / kind / f"{stem}.png", target / kind)
+        flags = ["--foreground"] if masks == "labels" else []
+        spent = call(["train", train, "-o", f"{folder}/run", "--minutes", minutes, *flags])
+        predicted = call(["predict", f"{folder}/run", test, "-o", f"{folder}/masks"])
+        scored = [*USHAPE, "evaluate", f"{folder}/masks", str(test / masks), "--json", *flags]
+        scores = json.loads(subprocess.run(scored, check=True, capture_output=True, text=True).stdout)
+        curve = (Path(folder) / "run" / "metrics.csv").read_text().splitlines()
+        choices = json.loads((Path(folder) / "run" / "choices.json").read_text())
+    means = {
+        f"{one['class_name']} {one['measure']}": [
+            None if one[key] is None else round(one[key], 4) for key in ("mean", "low", "high")
+        ]
+        for one in scores["summaries"]
+        if one["measure"] in ("dice", "iou")
+    }
+    return {
+        "trained": len(stems) - len(held_out),
+        "held_out": len(held_out),
+        "scores": means,
+        "train": spent,
+        "predict": predicted,
+        "choices": choices,
+        "curve": curve,
+    }
+
+
+def call(arguments: list[object]) -> dict[str, float]:
+    """Run a command; return its wall and CPU seconds, those of its children included."""
+    started, before = time.perf_counter(), os.times()
+    subprocess.run([*USHAPE, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(cpu, 1)}
+
+
+def show_interval(low: float | None, high: float | None) -> str:
+    """Write an interval; fewer than five cases have none."""
+    return "" if low is None or high is None else f"({low:.3f} to {high:.3f})"
+
+
+def write(results: dict, minutes: float) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "real_images.json").write_text(json.dumps(results, indent=1) + "\n")
+    lines = [
+        f"`python benchmarks/real_images.py --data DIR --minutes {minutes:g}`, {os.cpu_count()} CPU cores",
+        "",
+        "| data set | class | Dice (95 % interval) | IoU | trained / held out | steps | training, wall s / CPU s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    names = {"isbi2012": {"background": "membrane", "foreground": "cell"}, "dsb2018": {"foreground": "nucleus"}}
+    for data, result in results.items():
+        steps = result["curve"][-1].split(",")[1]
+        for index, name in names[data].items():
+            dice, iou = result["scores"][f"{index} dice"], result["scores"][f"{index} iou"]
+            lines.append(
+                f"| {data} | {name} | {dice[0]:.3f} {show_interval(*dice[1:])} | {iou[0]:.3f} "
+                f"| {result['trained']} / {result['held_out']} | {steps} "
+                f"| {result['train']['wall_s']:.0f} / {result['train']['cpu_s']:.0f} |"
+            )
+    text = "\n".join(lines) + "\n"
+    (RESULTS / "real_images.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
