@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ushape.predict.compose import Ensemble, Mirrored
-from ushape.predict.engines import TorchEngine
+from ushape.predict.torch_engine import TorchEngine
 
 
 class Pointwise(nn.Module):

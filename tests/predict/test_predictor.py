@@ -10,8 +10,8 @@ from torch import nn
 from ushape.core.case import Case, Geometry
 from ushape.core.config import parse_config
 from ushape.core.errors import ConfigError, DataError
-from ushape.predict.engines import TorchEngine
 from ushape.predict.predictor import PredictConfig, decide, predict_case
+from ushape.predict.torch_engine import TorchEngine
 from ushape.predict.windows import WindowConfig
 from ushape.prep.pipeline import Pipeline, PrepConfig
 

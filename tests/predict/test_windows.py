@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ushape.core.grid import cut_mirrored
-from ushape.predict.engines import TorchEngine
+from ushape.predict.torch_engine import TorchEngine
 from ushape.predict.windows import WindowConfig, blend_profile, predict_windows, window_starts
 
 SIZES = st.integers(1, 40)
@@ -21,8 +21,10 @@ OVERLAPS = st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.95])
 class Says:
     """An engine that says the same of every voxel, or the value of its first channel."""
 
-    def __init__(self, margin: tuple[int, ...] = (), *, constant: float | None = None) -> None:
-        self.classes, self.margin, self.constant = 2, margin, constant
+    def __init__(
+        self, margin: tuple[int, ...] = (), *, constant: float | None = None, window: tuple[int, ...] = ()
+    ) -> None:
+        self.classes, self.margin, self.constant, self.window = 2, margin, constant, window
         self.seen: list[tuple[int, ...]] = []
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
@@ -77,6 +79,15 @@ def test_an_engine_with_a_margin_covers_every_voxel_too(rows: int, cols: int, ma
     np.testing.assert_allclose(probabilities[1], image[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("space", [(3, 30), (11, 9), (40, 8)])
+def test_an_engine_of_one_window_size_sees_no_other(space: tuple[int, int]) -> None:
+    engine = Says(window=(8, 12))
+    image = noise(*space)
+    probabilities = predict_windows(image, engine, WindowConfig(size=(20, 20)))
+    assert {shape[2:] for shape in engine.seen} == {(8, 12)}
+    np.testing.assert_allclose(probabilities[1], image[0], atol=1e-5)
+
+
 def test_a_volume_is_covered_as_well() -> None:
     image = np.random.default_rng(0).random((1, 5, 17, 9), dtype=np.float32)
     probabilities = predict_windows(image, Says(), WindowConfig(size=(4, 8, 8), batch=3))
@@ -107,7 +118,7 @@ class Cropped:
 
     def __init__(self, engine: TorchEngine, reach: int) -> None:
         self.engine, self.reach = engine, reach
-        self.classes, self.margin = engine.classes, (reach, reach)
+        self.classes, self.margin, self.window = engine.classes, (reach, reach), engine.window
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         inner = slice(self.reach, -self.reach)

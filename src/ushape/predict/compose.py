@@ -17,7 +17,7 @@ class Mirrored:
 
     def __init__(self, engine: Engine, axes: Sequence[int]) -> None:
         self.engine = engine
-        self.margin, self.classes = engine.margin, engine.classes
+        self.margin, self.classes, self.window = engine.margin, engine.classes, engine.window
         self.axes = tuple(axes)
 
     def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
@@ -27,11 +27,12 @@ class Mirrored:
 
 
 class Ensemble:
-    """Average the probabilities of several networks that share classes and margin."""
+    """Average the probabilities of several networks that share classes, margin and window."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self.engines = tuple(engines)
-        self.margin, self.classes = self.engines[0].margin, self.engines[0].classes
+        first = self.engines[0]
+        self.margin, self.classes, self.window = first.margin, first.classes, first.window
 
     def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
         """Return the mean probabilities."""

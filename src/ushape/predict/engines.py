@@ -1,87 +1,56 @@
-"""What runs a network on windows: one small protocol, so that other runtimes fit beside torch."""
+"""What runs a network on windows: one small protocol, numpy in and out, so that any runtime fits behind it.
+
+One file for each runtime stands beside this one, and imports its runtime; here nothing heavy is imported.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor, nn
-
-Precision = Literal["float32", "bf16", "fp16"]
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @runtime_checkable
 class Engine(Protocol):
     """Runs a network on a batch of windows.
 
+    An engine takes any number of windows at once; one whose runtime has a fixed batch splits or fills them itself.
+    The same windows always give the same probabilities.
+
     Attributes:
         classes: how many probabilities each voxel gets, the background's included.
         margin: voxels per axis by which the probabilities are smaller than the window at each side; () for none, as
             with all but unpadded convolutions.
+        window: the only size of windows it takes, per axis; () for any, as with all but files exported at one size.
     """
 
     classes: int
     margin: tuple[int, ...]
+    window: tuple[int, ...]
 
     def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
-        """Return probabilities in float32; they sum to 1 over the classes."""
+        """Return probabilities in float32; they sum to 1 over the classes. They may be overwritten by the caller.
+
+        Args:
+            windows: in float32, not always contiguous.
+        """
         ...
 
 
-class TorchEngine:
-    """Run a torch network.
+def to_probabilities(logits: Float[ndarray, "b outputs *inner"]) -> Float[ndarray, "b classes *inner"]:
+    """Turn the logits of a runtime that gives arrays into probabilities, in float32.
 
-    A network with one output channel gives the probability of the foreground; the background's is added.
+    Softmax over the classes; a single output is the logit of the foreground, whose background is added.
+
+    >>> to_probabilities(np.array([[[0.0]]])).tolist(), to_probabilities(np.array([[[800.0], [0.0]]])).tolist()
+    ([[[0.5], [0.5]]], [[[1.0], [0.0]]])
     """
-
-    def __init__(
-        self,
-        net: nn.Module,
-        classes: int,
-        *,
-        margin: tuple[int, ...] = (),
-        device: str = "cpu",
-        precision: Precision = "float32",
-    ) -> None:
-        self.net = net.to(device).eval()
-        self.classes, self.margin = classes, margin
-        self.device, self.precision = torch.device(device), precision
-
-    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
-        """Return the probabilities of a batch of windows."""
-        batch = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
-        return torch_probabilities(self.net, batch, self.precision).cpu().numpy()
-
-
-def torch_probabilities(
-    net: nn.Module, windows: Float[Tensor, "b channels *window"], precision: Precision
-) -> Float[Tensor, "b classes *inner"]:
-    """Run a network that is in eval mode and turn its logits into probabilities, in float32."""
-    enabled = precision != "float32"
-    with torch.inference_mode(), torch.autocast(windows.device.type, AUTOCAST.get(precision), enabled=enabled):
-        logits = net(windows)
+    logits = logits.astype(np.float32)
     if logits.shape[1] == 1:
-        foreground = torch.sigmoid(logits.float())
-        return torch.cat([1 - foreground, foreground], dim=1)
-    return torch.softmax(logits.float(), dim=1)
-
-
-def default_precision(device: str) -> Precision:
-    """Choose the precision that is fast and safe for prediction on a device: bf16 where its hardware has it.
-
-    A CPU without bf16 instructions computes faster in float32.
-    """
-    if device == "cpu":
-        features = _cpu_features()
-        return "bf16" if features.get("avx512_bf16") or features.get("amx_bf16") else "float32"
-    has_bf16 = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16" if has_bf16 else "float32"
-
-
-def _cpu_features() -> Mapping[str, Any]:
-    return getattr(torch.cpu, "get_capabilities", dict)()  # not every torch that serves has it
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    logits -= logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(logits, out=logits)
+    exponentials /= exponentials.sum(axis=1, keepdims=True)
+    return exponentials

@@ -44,7 +44,7 @@ def predict_windows(image: ArrayLike, engine: Engine, config: WindowConfig) -> F
     """
     space = tuple(image.shape[1:])
     margin = engine.margin or (0,) * len(space)
-    inner = inner_window(space, config.size, margin)
+    inner = inner_window(space, engine.window or config.size, margin, is_fixed=bool(engine.window or any(margin)))
     starts = [window_starts(size, length, config.overlap) for size, length in zip(space, inner, strict=True)]
     profiles = [blend_profile(length) for length in inner]
     total = np.zeros((engine.classes, *space), dtype=np.float32)
@@ -55,12 +55,16 @@ def predict_windows(image: ArrayLike, engine: Engine, config: WindowConfig) -> F
     return _normalise(total, starts, profiles)
 
 
-def inner_window(space: tuple[int, ...], window: tuple[int, ...], margin: tuple[int, ...]) -> tuple[int, ...]:
+def inner_window(
+    space: tuple[int, ...], window: tuple[int, ...], margin: tuple[int, ...], *, is_fixed: bool
+) -> tuple[int, ...]:
     """Choose how much of each axis one pass predicts.
 
-    With a margin the network allows only its own sizes, so the window stays; else a short axis is taken whole.
+    Args:
+        is_fixed: whether only this size of window will do, as with unpadded convolutions and some exported networks;
+            else a short axis is taken whole.
     """
-    if any(margin):
+    if is_fixed:
         return tuple(length - 2 * m for length, m in zip(window, margin, strict=True))
     return tuple(size if size <= length * STRETCH else length for size, length in zip(space, window, strict=True))
 

@@ -7,7 +7,7 @@ from torch import nn
 from ushape.core.errors import ConfigError
 from ushape.nets.sizes import valid_sizes
 from ushape.plan.recipe import Recipe
-from ushape.predict.engines import TorchEngine, default_precision
+from ushape.predict.torch_engine import TorchEngine, default_precision
 
 
 def make_engine(net: nn.Module, recipe: Recipe, device: str) -> TorchEngine:
