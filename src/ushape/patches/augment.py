@@ -33,7 +33,7 @@ def augment(
     """Augment one batch; the same seed gives the same batch."""
     rng = torch.Generator().manual_seed(_as_number(seed))
     image, label = apply_warp(draw_warp(rng, config.warp, image.shape), image, label)
-    return apply_shade(draw_shade(rng, config.shade, len(image)), image), label
+    return apply_shade(draw_shade(rng, config.shade, image.shape), image), label
 
 
 def _as_number(seed: tuple[int, ...]) -> int:

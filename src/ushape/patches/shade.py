@@ -2,102 +2,151 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
 from ushape.core.config import Config
+from ushape.core.errors import ConfigError
+from ushape.patches.chance import (
+    NotNegativeRange,
+    PositiveRange,
+    Probability,
+    Range,
+    Strike,
+    apply_strike,
+    draw_factors,
+    draw_strikes,
+    draw_values,
+    strike,
+)
+from ushape.patches.colour import colour_matrices, mix_channels
+from ushape.patches.intensity import add_noise, invert, multiply, raise_to_power, shift, stretch
 
-Probability = Annotated[float, Field(ge=0, le=1)]
+COLOUR = ("saturation", "gray", "hue")
 
 
 class ShadeConfig(Config):
     """How the values of patches are changed; each change strikes a patch with its own probability.
 
+    The values are normalised ones: 1 is about the standard deviation of a case.
+
     Attributes:
-        brightness: probability of multiplying by 0.75..1.25.
-        contrast: probability of stretching around the patch's mean by 0.75..1.25, kept in the old range.
-        gamma: probability of raising the patch, mapped to [0, 1], to a power of 0.7..1.5.
-        noise: probability of adding Gaussian noise with a variance of up to 0.1.
+        saturation: probability of more or less colour; needs images with 3 channels.
+        saturation_range: 0 is gray, 1 as it was.
+        gray: probability of no colour at all; needs 3 channels.
+        hue: probability of other colours, turned around the gray axis; needs 3 channels.
+        hue_degrees: largest angle of that turn; 120 makes red green.
+        inversion: probability of dark for bright, within the patch's range.
+        noise: probability of adding Gaussian noise.
+        noise_variance: of that noise.
+        brightness: probability of multiplying.
+        brightness_range: of the factor.
+        offset: probability of adding a number.
+        offset_range: of the number.
+        contrast: probability of stretching around the patch's mean, kept in the old range.
+        contrast_range: of the factor.
+        gamma_inverted: probability of a gamma change of the inverted patch, inverted back.
+        gamma: probability of raising the patch, mapped to [0, 1], to a power.
+        gamma_range: of the power, for both.
+        keep_statistics: whether a gamma change gives the patch its old mean and standard deviation back.
+        channels_apart: draw brightness, offset, contrast and gamma anew for each channel of a struck patch.
     """
 
-    brightness: Probability = 0.15
-    contrast: Probability = 0.15
-    gamma: Probability = 0.3
+    saturation: Probability = 0.0
+    saturation_range: NotNegativeRange = (0.0, 2.0)
+    gray: Probability = 0.0
+    hue: Probability = 0.0
+    hue_degrees: Annotated[float, Field(ge=0, le=180)] = 20.0
+    inversion: Probability = 0.0
     noise: Probability = 0.1
+    noise_variance: NotNegativeRange = (0.0, 0.1)
+    brightness: Probability = 0.15
+    brightness_range: NotNegativeRange = (0.75, 1.25)
+    offset: Probability = 0.0
+    offset_range: Range = (-0.2, 0.2)
+    contrast: Probability = 0.15
+    contrast_range: NotNegativeRange = (0.75, 1.25)
+    gamma_inverted: Probability = 0.0
+    gamma: Probability = 0.3
+    gamma_range: PositiveRange = (0.7, 1.5)
+    keep_statistics: bool = False
+    channels_apart: bool = False
+
+    @property
+    def needs_colour(self) -> bool:
+        """Whether only images with 3 channels can be shaded so."""
+        return any(getattr(self, name) > 0 for name in COLOUR)
 
 
-@dataclass(frozen=True)
-class ShadeParams:
-    """What was drawn for one batch; a factor of 1 and a sigma of 0 change nothing.
+ShadeParams = tuple[Strike, ...]
+"""What was drawn for one batch, in the order in which it is applied."""
 
-    Attributes:
-        brightness: factor per patch.
-        contrast: factor per patch.
-        gamma: power per patch.
-        sigma: standard deviation of the noise per patch.
-        noise_seed: of the generator that makes the noise on the device of the batch.
+
+def draw_shade(rng: torch.Generator, config: ShadeConfig, shape: torch.Size) -> ShadeParams:
+    """Draw the parameters for a batch of `shape` (b, channels, *space).
+
+    Raises:
+        ConfigError: colours are to be changed in images that have none.
     """
+    if config.needs_colour and shape[1] != 3:
+        raise ConfigError(
+            f"augment.shade: expected images with 3 channels for {', '.join(COLOUR)}, got {shape[1]}; set these to 0"
+        )
+    batch, columns = shape[0], shape[1] if config.channels_apart else 1
+    noise = partial(add_noise, seed=int(torch.randint(2**31, (), generator=rng)))
+    power = partial(raise_to_power, keep_statistics=config.keep_statistics)
+    power_inverted = partial(raise_to_power, keep_statistics=config.keep_statistics, inverted=True)
 
-    brightness: Float[Tensor, " b"]
-    contrast: Float[Tensor, " b"]
-    gamma: Float[Tensor, " b"]
-    sigma: Float[Tensor, " b"]
-    noise_seed: int
+    def draw(change: Change, probability: float, values: Tensor, neutral: float) -> Strike:
+        struck = draw_strikes(rng, probability, batch) & (values != neutral).any(1)
+        return strike(change, struck, values)
 
+    def factors(limits: tuple[float, float]) -> Tensor:
+        return draw_factors(rng, limits, (batch, columns))
 
-def draw_shade(rng: torch.Generator, config: ShadeConfig, batch: int) -> ShadeParams:
-    """Draw the parameters for a batch."""
-
-    def draw(probability: float, low: float, high: float, neutral: float) -> Tensor:
-        strikes = torch.rand(batch, generator=rng) < probability
-        values = low + (high - low) * torch.rand(batch, generator=rng)
-        return torch.where(strikes, values, neutral)
-
-    return ShadeParams(
-        brightness=draw(config.brightness, 0.75, 1.25, 1.0),
-        contrast=draw(config.contrast, 0.75, 1.25, 1.0),
-        gamma=draw(config.gamma, 0.7, 1.5, 1.0),
-        sigma=draw(config.noise, 0.0, 0.1, 0.0).sqrt(),
-        noise_seed=int(torch.randint(2**31, (), generator=rng)),
+    return (
+        draw_colour(rng, config, batch),
+        strike(invert, draw_strikes(rng, config.inversion, batch), torch.zeros(batch, 1)),
+        draw(noise, config.noise, draw_values(rng, config.noise_variance, (batch, 1)).sqrt(), 0.0),
+        draw(multiply, config.brightness, factors(config.brightness_range), 1.0),
+        draw(shift, config.offset, draw_values(rng, config.offset_range, (batch, columns)), 0.0),
+        draw(stretch, config.contrast, factors(config.contrast_range), 1.0),
+        draw(power_inverted, config.gamma_inverted, factors(config.gamma_range), 1.0),
+        draw(power, config.gamma, factors(config.gamma_range), 1.0),
     )
+
+
+Change = Callable[[Tensor, Tensor], Tensor]
+
+
+def draw_colour(rng: torch.Generator, config: ShadeConfig, batch: int) -> Strike:
+    """Draw saturation, gray and hue, which together are one mixing of channels."""
+
+    def draw(probability: float, limits: tuple[float, float], neutral: float) -> Tensor:
+        return torch.where(draw_strikes(rng, probability, batch), draw_values(rng, limits, (batch,)), neutral)
+
+    most = math.radians(config.hue_degrees)
+    saturation = draw(config.saturation, config.saturation_range, 1.0) * draw(config.gray, (0.0, 0.0), 1.0)
+    hue = draw(config.hue, (-most, most), 0.0)
+    struck: Bool[Tensor, " b"] = (saturation != 1) | (hue != 0)
+    return strike(mix_channels, struck, colour_matrices(saturation, hue))
 
 
 def apply_shade(params: ShadeParams, image: Float[Tensor, "b channels *space"]) -> Float[Tensor, "b channels *space"]:
     """Change the values of a batch.
 
-    >>> params = ShadeParams(*[torch.tensor([v]) for v in (2.0, 1.0, 1.0, 0.0)], noise_seed=0)
+    >>> params = (strike(multiply, torch.tensor([True]), torch.tensor([[2.0]])),)
     >>> apply_shade(params, torch.tensor([[[[1.0, 3.0]]]])).tolist()
     [[[[2.0, 6.0]]]]
     """
-    if bool((params.sigma > 0).any()):
-        rng = torch.Generator(image.device).manual_seed(params.noise_seed)
-        noise = torch.empty_like(image).normal_(generator=rng)
-        image = image + noise * _column(params.sigma, image)
-    image = image * _column(params.brightness, image)
-    if bool((params.contrast != 1).any()):
-        image = _stretch(image, _column(params.contrast, image))
-    if bool((params.gamma != 1).any()):
-        image = _raise(image, _column(params.gamma, image))
+    image = image.clone()
+    for each in params:
+        apply_strike(each, image)
     return image
-
-
-def _stretch(image: Tensor, factor: Tensor) -> Tensor:
-    space = tuple(range(2, image.ndim))
-    mean = image.mean(space, keepdim=True)
-    return torch.clamp((image - mean) * factor + mean, image.amin(space, keepdim=True), image.amax(space, keepdim=True))
-
-
-def _raise(image: Tensor, power: Tensor) -> Tensor:
-    space = tuple(range(2, image.ndim))
-    low, high = image.amin(space, keepdim=True), image.amax(space, keepdim=True)
-    span = (high - low).clamp_min(1e-7)
-    return torch.where(power == 1, image, ((image - low) / span).clamp(0, 1) ** power * span + low)
-
-
-def _column(values: Tensor, like: Tensor) -> Tensor:
-    return values.to(like.device, like.dtype).reshape(-1, *[1] * (like.ndim - 1))
