@@ -42,6 +42,11 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "two workers": {**USUAL, "train.workers": 2},
     "no validation": {**USUAL, "data.groups": "^case"},
+    "rate follows validation": {
+        **USUAL,
+        "train.epochs": 4,
+        "train.optim.schedule": {"name": "plateau", "on": "loss", "drop": 0.5, "patience": 0},
+    },
     "stopped early": {**USUAL, "train.epochs": 30, "train.optim.lr": 1e-12, "train.patience": 1},
 }
 """What is trained; a single patient leaves nothing to validate on."""

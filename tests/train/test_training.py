@@ -11,6 +11,7 @@ from tests.conftest import write_blobs
 from tests.train.tiny import Heard, fit_tiny, same_training, state, weights
 from torch import nn
 
+from ushape.core.errors import ConfigError
 from ushape.core.events import Message, Progress, Validation
 from ushape.core.files import read_csv, read_json
 from ushape.core.model_file import read_header
@@ -150,14 +151,14 @@ def test_an_empty_folder_is_taken(blobs: Path, tmp_path: Path) -> None:
     assert fit_tiny(blobs, tmp_path / "run", {"train.epochs": 1, "train.steps_per_epoch": 1}).model.is_file()
 
 
-def test_gradients_are_summed_over_as_many_steps_as_asked_and_the_rate_falls_to_its_end(
+def test_gradients_are_summed_over_as_many_steps_as_asked_and_the_rate_is_that_of_the_update(
     blobs: Path, tmp_path: Path
 ) -> None:
     run = fit_tiny(blobs, tmp_path / "run", {"train.accumulate": 3, "train.steps_per_epoch": 4})
     kept = state(run)
     assert kept["global_step"] == 4  # two updates an epoch, of three steps and of the one that is left
-    assert kept["lr_schedulers"][0]["last_epoch"] == 4
-    assert kept["lr_schedulers"][0]["_last_lr"] == pytest.approx([0.0, 0.0], abs=1e-9)
+    rate = kept["optimizer_states"][0]["param_groups"][0]["lr"]
+    assert rate == pytest.approx(2e-3 * 0.5 * (1 + math.cos(math.pi * 3 / 4)))
 
 
 def test_the_gradient_s_norm_is_clipped(blobs: Path, tmp_path: Path) -> None:
@@ -178,3 +179,18 @@ def fresh_net(run: RunFolder) -> nn.Module:
     recipe = read_recipe(run.recipe.read_text(encoding="utf-8"), "recipe")
     torch.manual_seed(recipe.train.seed)
     return UNet(recipe.net)
+
+
+@pytest.mark.parametrize("on", ["dice", "loss"])
+def test_the_rate_falls_while_validation_stands_still(blobs: Path, tmp_path: Path, on: str) -> None:
+    still = {"train.optim.lr": 1e-12, "train.average": 0, "train.epochs": 4, "train.optim.warmup": 0}
+    changes = {**still, "train.optim.schedule": {"name": "plateau", "on": on, "drop": 0.5, "patience": 1}}
+    run = fit_tiny(blobs, tmp_path / "run", changes)
+    rates = [float(row["lr"]) for row in read_csv(run.metrics)]
+    assert rates == pytest.approx([1e-12, 1e-12, 1e-12, 5e-13])
+
+
+def test_a_schedule_that_follows_validation_needs_some(tmp_path: Path) -> None:
+    data = write_blobs(tmp_path / "one", count=1)
+    with pytest.raises(ConfigError, match=r"plateau follows validation, but .*; take another schedule"):
+        fit_tiny(data, tmp_path / "run", {"train.optim.schedule": "plateau"})

@@ -72,9 +72,7 @@ def same(one: Any, other: Any) -> bool:
 def same_training(one: RunFolder, other: RunFolder) -> bool:
     """Tell whether two trainings came to the same weights, raw and averaged, optimiser and best model."""
     ours, theirs = state(one), state(other)
-    parts = [
-        part for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers") if part in ours
-    ]
+    parts = [part for part in ("state_dict", "current_model_state", "optimizer_states", "plateau") if part in ours]
     return same(weights(one), weights(other)) and all(same(ours[part], theirs[part]) for part in parts)
 
 

@@ -24,7 +24,7 @@ from ushape.prep.pipeline import PrepConfig
 from ushape.train.config import TrainConfig
 
 Head = Literal["softmax", "sigmoid"]
-REPLACED_WHOLE = ("loss",)
+REPLACED_WHOLE = ("loss", "schedule")
 """Tables of which a recipe file replaces all that the plan chose: naming one loss means not the others."""
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning
-import torch
 from torch import Tensor, nn
 
 from ushape.core.errors import DataError, TrainingError
 from ushape.patches.augment import AugmentConfig, augment
 from ushape.train.layout import memory_format
 from ushape.train.optim import OptimConfig, lr_factor, make_optimizer
+from ushape.train.schedule import Plateau, PlateauWatch
 from ushape.train.validation import ValidationScores, Validator
 
 WatchGates = Callable[[Any], AbstractContextManager[Mapping[str, Tensor]]]
@@ -50,6 +50,8 @@ class SegmentationModule(lightning.LightningModule):
         self.net, self.loss = net, loss
         self.settings = settings
         self.validator = validator
+        schedule = settings.optim.schedule
+        self.plateau = PlateauWatch(schedule) if isinstance(schedule, Plateau) else None
         self._scores: list[Any] = []
         self._losses: list[float] = []
 
@@ -63,6 +65,13 @@ class SegmentationModule(lightning.LightningModule):
             "image": image.contiguous(memory_format=memory_format(image, self.settings.channels_last)),
             "label": label,
         }
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the learning rate of this update: a function of its number, and of what validation has shown."""
+        optim = self.settings.optim
+        rate = optim.lr * lr_factor(self.trainer.global_step, self.settings.updates, optim)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate * (self.plateau.factor if self.plateau else 1.0)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch.
@@ -102,19 +111,20 @@ class SegmentationModule(lightning.LightningModule):
         return self.validator.summarise(self._scores)
 
     def on_validation_epoch_end(self) -> None:
-        """Hand the score to early stopping."""
-        self.log("val_dice", self.summarise_validation().mean, batch_size=1)
+        """Hand the score to early stopping, and to a schedule that follows it."""
+        scores = self.summarise_validation()
+        self.log("val_dice", scores.mean, batch_size=1)
+        if self.plateau:
+            self.plateau.see(scores.mean if self.plateau.config.on == "dice" else scores.loss)
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser and the schedule, which moves whenever the weights change."""
-        optim, updates = self.settings.optim, self.settings.updates
-        optimizer = make_optimizer(self.net.parameters(), optim)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, updates, optim))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """Build the optimiser; its rate is set before each step."""
+        return make_optimizer(self.net.parameters(), self.settings.optim)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the losses of an epoch that is not over."""
+        """Remember the losses of an epoch that is not over, and what the schedule has seen."""
         checkpoint["epoch_losses"] = list(self._losses)
+        checkpoint["plateau"] = self.plateau.state() if self.plateau else {}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the losses of the epoch so far; refuse the state of another net.
@@ -132,6 +142,8 @@ class SegmentationModule(lightning.LightningModule):
                 "undo what was changed in the recipe, or start a new run with it"
             )
         self._losses = checkpoint["epoch_losses"]
+        if self.plateau:
+            self.plateau.restore(checkpoint["plateau"])
 
 
 def compute_loss(net: nn.Module, loss: nn.Module, watch_gates: WatchGates, batch: Mapping[str, Tensor]) -> Tensor:

@@ -1,18 +1,15 @@
-"""Optimisers and learning-rate schedules."""
+"""Optimisers, and the learning rate at each update."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from torch import nn, optim
 
 from ushape.core.config import Config, choose
-
-Schedule = Callable[[float], float]
-"""From the share of training that is done, in [0, 1], to a factor on the learning rate."""
+from ushape.train.schedule import AnySchedule, Cosine
 
 
 class OptimConfig(Config):
@@ -21,26 +18,43 @@ class OptimConfig(Config):
     Attributes:
         lr: the highest learning rate of the schedule.
         weight_decay: on convolution weights only, not on biases and norms.
-        warmup: share of all steps over which the rate rises linearly from zero.
-        schedule: what the rate does after the warm-up.
+        momentum: of sgd.
+        nesterov: whether sgd looks ahead along its momentum.
+        warmup: share of all updates over which the rate rises linearly to where the schedule begins.
+        schedule: what the rate does after the warm-up; a name takes the defaults.
+
+    >>> OptimConfig.model_validate({"schedule": "poly"}).schedule
+    Poly(name='poly', power=0.9)
     """
 
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     lr: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    nesterov: bool = True
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    schedule: Literal["cosine", "poly", "fixed"] = "cosine"
+    schedule: AnySchedule = Cosine()
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _name_is_enough(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> OptimConfig:
+        if self.optimizer == "sgd" and self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0; set nesterov to false")
+        return self
 
 
-OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
-    "adamw": optim.AdamW,
-    "adam": optim.Adam,
-    "sgd": lambda groups, lr: optim.SGD(groups, lr=lr, momentum=0.99, nesterov=True),
-}
-SCHEDULES: dict[str, Schedule] = {
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-    "poly": lambda done: (1 - done) ** 0.9,
-    "fixed": lambda _: 1.0,
+def _sgd(groups: Any, config: OptimConfig) -> optim.Optimizer:
+    return optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+
+
+OPTIMIZERS: dict[str, Callable[[Any, OptimConfig], optim.Optimizer]] = {
+    "adamw": lambda groups, config: optim.AdamW(groups, lr=config.lr),
+    "adam": lambda groups, config: optim.Adam(groups, lr=config.lr),
+    "sgd": _sgd,
 }
 
 
@@ -51,16 +65,16 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimConfig) -> o
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return choose(config.optimizer, OPTIMIZERS, "optimizer")(groups, lr=config.lr)
+    return choose(config.optimizer, OPTIMIZERS, "optimizer")(groups, config)
 
 
 def lr_factor(step: int, total: int, config: OptimConfig) -> float:
-    """Give the factor on the learning rate at a step: up during warm-up, then the schedule, never above 1.
+    """Give the factor on the learning rate at an update: up during warm-up, then the schedule, never above 1.
 
     >>> [round(lr_factor(step, 10, OptimConfig(warmup=0.2)), 2) for step in (0, 1, 2, 6, 9)]
     [0.5, 1.0, 1.0, 0.5, 0.04]
     """
     warm = round(config.warmup * total)
     if step < warm:
-        return (step + 1) / warm
-    return choose(config.schedule, SCHEDULES, "schedule")(min((step - warm) / max(total - warm, 1), 1.0))
+        return (step + 1) / warm * config.schedule.factor(0, total - warm)
+    return config.schedule.factor(step - warm, total - warm)

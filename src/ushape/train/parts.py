@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ushape.core.errors import ConfigError
 from ushape.patches.augment import AugmentConfig
 from ushape.patches.sampler import PatchConfig
 from ushape.patches.store import Store
 from ushape.train.config import TrainConfig
 from ushape.train.module import WatchGates
+from ushape.train.schedule import Plateau
 from ushape.train.validation import Validator
 
 
@@ -22,6 +24,8 @@ class Parts:
         cases: the prepared training cases.
         validator: how whole cases are scored; its store may be empty.
         watch_gates: for the loss on attention gates.
+    Raises:
+        ConfigError: the schedule follows validation, and there is none.
     """
 
     net: nn.Module
@@ -32,3 +36,11 @@ class Parts:
     augment: AugmentConfig
     config: TrainConfig
     watch_gates: WatchGates
+
+    def __post_init__(self) -> None:
+        """Refuse a schedule that waits for validations where there are none."""
+        if isinstance(self.config.optim.schedule, Plateau) and not len(self.validator.cases):
+            raise ConfigError(
+                "train.optim.schedule: plateau follows validation, but no case with foreground is held out; "
+                "take another schedule (--set train.optim.schedule=cosine), or give more cases"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,12 @@ class ValidationScores:
     Attributes:
         dice: mean Dice per class name; NaN where no case has the class.
         mean: mean foreground Dice, by which the best weights are chosen.
+        loss: mean loss of the cases; NaN where no schedule follows it.
     """
 
     dice: Mapping[str, float]
     mean: float
+    loss: float = math.nan
 
 
 Score = Callable[[nn.Module, Case], Any]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
+from jaxtyping import Float
 from numpy import ndarray
 from torch import nn
 
 from ushape.core.case import Case, Prediction
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
+from ushape.losses.compose import Loss
+from ushape.losses.gates import GateLossConfig
 from ushape.measure.table import CaseScores, class_means, mean_foreground_dice, score_case
 from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe
 from ushape.predict.engines import Engine
 from ushape.predict.predictor import decide
 from ushape.predict.windows import predict_windows
+from ushape.train.schedule import Plateau
 from ushape.train.validation import ValidationScores, Validator
 from ushape.workflows.engine import make_engine
 
@@ -26,24 +33,48 @@ def keep_scorable(held_out: Store) -> Store:
     return held_out if has_foreground else held_out.subset([])
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What validation finds out about one case; its loss is NaN where no schedule follows it."""
+
+    scores: CaseScores
+    loss: float
+
+
 def make_validator(recipe: Recipe, cases: Store) -> Validator:
     """Say how training scores whole, prepared cases: predicted and measured as everywhere else."""
-    labels = recipe.data.labels
+    labels, schedule = recipe.data.labels, recipe.train.optim.schedule
+    follows_loss = isinstance(schedule, Plateau) and schedule.on == "loss"
 
-    def score(net: nn.Module, case: Case) -> CaseScores:
+    def score(net: nn.Module, case: Case) -> Judged:
         engine = make_engine(net, recipe, next(net.parameters()).device.type)
-        return score_prediction(predict_prepared(case, engine, recipe), case, labels)
+        probabilities = predict_windows(case.image, engine, recipe.predict.window)
+        loss = validation_loss(probabilities, need_label(case), recipe) if follows_loss else math.nan
+        return Judged(score_prediction(_decide(case, probabilities, recipe), case, labels), loss)
 
-    def summarise(scores: Sequence[CaseScores]) -> ValidationScores:
+    def summarise(judged: Sequence[Judged]) -> ValidationScores:
+        scores = [each.scores for each in judged]
         dice = class_means(scores, "dice")
-        return ValidationScores({name: dice[name] for name in labels.names[1:]}, mean_foreground_dice(scores))
+        loss = sum(each.loss for each in judged) / max(len(judged), 1)
+        return ValidationScores({name: dice[name] for name in labels.names[1:]}, mean_foreground_dice(scores), loss)
 
     return Validator(cases, score, summarise)
 
 
+def validation_loss(probabilities: Float[ndarray, "classes *space"], label: ndarray, recipe: Recipe) -> float:
+    """Return the recipe's loss of one whole case; gates and lower levels, which are there for training, left out."""
+    p = torch.from_numpy(probabilities).clamp(1e-7, 1 - 1e-7)[None]
+    logits = torch.logit(p[:, 1:]) if recipe.head == "sigmoid" else p.log()
+    config = recipe.loss.model_copy(update={"gates": GateLossConfig()})
+    return float(Loss(config, recipe.head)(logits, torch.from_numpy(label.astype(int))[None]))
+
+
 def predict_prepared(case: Case, engine: Engine, recipe: Recipe) -> Prediction:
     """Predict a case that is prepared already, on the prepared grid."""
-    probabilities = predict_windows(case.image, engine, recipe.predict.window)
+    return _decide(case, predict_windows(case.image, engine, recipe.predict.window), recipe)
+
+
+def _decide(case: Case, probabilities: ndarray, recipe: Recipe) -> Prediction:
     return Prediction(case.name, decide(probabilities, recipe.predict.threshold), case.geometry)
 
 
