@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,26 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path}: damaged weights ({error}); copy the file again") from error
+
+
+def join_members(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Put the weights of several networks under one roof, each key prefixed `members.K.`; one alone stays as it is."""
+    if len(members) == 1:
+        return dict(members[0])
+    return {f"members.{k}.{name}": value for k, member in enumerate(members) for name, value in member.items()}
+
+
+def split_members(weights: Mapping[str, Tensor], count: int) -> list[dict[str, Tensor]]:
+    """Take the weights of a model file apart again, one table per network.
+
+    >>> split_members(join_members([{"a": 1}, {"a": 2}]), 2)
+    [{'a': 1}, {'a': 2}]
+    """
+    prefixes = [f"members.{k}." for k in range(count)] if count > 1 else [""]
+    return [
+        {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        for prefix in prefixes
+    ]
 
 
 def _read_metadata(path: Path) -> dict[str, str]:

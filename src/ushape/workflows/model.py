@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ushape.core.case import Case, Geometry, Prediction
 from ushape.core.config import with_fields
 from ushape.core.errors import ModelFileError
-from ushape.core.model_file import read_header, read_weights
+from ushape.core.model_file import read_header, read_weights, split_members
 from ushape.io.images import split_name
 from ushape.io.layouts import Pair, fit_channels, load_case
 from ushape.nets.unet import UNet
@@ -69,21 +69,19 @@ def load(path: str | Path, *, device: str = "auto", mirror: bool = False, thresh
     file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
     header = read_header(file)
     recipe = read_recipe(header.recipe, str(file))
-    weights = read_weights(file)
+    members = split_members(read_weights(file), header.members)
     where = choose_device(device)
-    engines = [make_engine(net, recipe, where) for net in _build_members(recipe, weights, header.members, file)]
+    engines = [make_engine(net, recipe, where) for net in _build_members(recipe, members, file)]
     changes = {"mirror": mirror, "threshold": recipe.predict.threshold if threshold is None else threshold}
     config = with_fields(recipe.predict, changes, "predict")
     return Model(recipe, Ensemble(engines) if len(engines) > 1 else engines[0], config)
 
 
-def _build_members(recipe: Recipe, weights: dict[str, Tensor], members: int, file: Path) -> Iterator[nn.Module]:
-    for member in range(members):
-        prefix = f"members.{member}." if members > 1 else ""
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+def _build_members(recipe: Recipe, members: Sequence[Mapping[str, Tensor]], file: Path) -> Iterator[nn.Module]:
+    for weights in members:
         net = UNet(recipe.net)
         try:
-            net.load_state_dict(own)
+            net.load_state_dict(weights)
         except RuntimeError as error:
             raise ModelFileError(f"{file}: the weights do not fit the recipe ({error}); copy the file again") from error
         yield net
