@@ -1,13 +1,15 @@
 """Augmentation moves image and label together, invents no class, and repeats itself for the same seed."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
+from ushape.patches.affine import rotation_matrices
 from ushape.patches.augment import AugmentConfig, augment
 from ushape.patches.shade import ShadeConfig
-from ushape.patches.warp import WarpConfig, WarpParams, apply_warp, draw_warp, rotation_matrices
+from ushape.patches.warp import WarpConfig, apply_warp, draw_warp
 
 NO_SHADE = ShadeConfig(brightness=0, contrast=0, gamma=0, noise=0)
 ALL_SHADES = ShadeConfig(brightness=1, contrast=1, gamma=1, noise=1)
@@ -71,7 +73,9 @@ def test_a_patch_that_is_not_square_is_never_turned_by_90_degrees() -> None:
     assert set(params.turns.tolist()) == {0, 2}
 
 
-BEND = WarpConfig(flip=False, rotate90=False, rotation=1, degrees=40, scale=1, elastic=1, elastic_spacing=8)
+BEND = WarpConfig(
+    flip=False, rotate90=False, rotation=1, degrees=40, scale=1, elastic=1, elastic_alpha=400, elastic_sigma=8
+)
 
 
 @pytest.mark.parametrize("space", [(24, 24), (20, 32), (12, 16, 20)])
@@ -87,10 +91,9 @@ def test_bending_invents_no_class_and_keeps_image_and_label_together(space: tupl
 
 def test_a_quarter_rotation_by_resampling_is_the_exact_one() -> None:
     image = torch.rand(1, 1, 9, 9)
+    still = draw_warp(torch.Generator(), STILL, image.shape)
     matrix = rotation_matrices(torch.tensor([[math.pi / 2]]), 2)
-    params = WarpParams(
-        torch.tensor([[False, False]]), torch.tensor([0]), matrix, torch.zeros(1, 2, 2, 2), torch.tensor([True])
-    )
+    params = dataclasses.replace(still, matrix=matrix, resampled=torch.tensor([True]))
     moved, _ = apply_warp(params, image, torch.zeros(1, 9, 9, dtype=torch.long))
     exact = [torch.rot90(image, turns, (2, 3)) for turns in (1, 3)]
     assert any(torch.allclose(moved, turned, atol=1e-5) for turned in exact)
@@ -99,7 +102,7 @@ def test_a_quarter_rotation_by_resampling_is_the_exact_one() -> None:
 def test_zooming_in_shows_the_centre_larger() -> None:
     label = torch.zeros(1, 32, 32, dtype=torch.long)
     label[:, 12:20, 12:20] = 1
-    config = WarpConfig(flip=False, rotate90=False, rotation=0, scale=1, scale_low=1.5, scale_high=1.5)
+    config = WarpConfig(flip=False, rotate90=False, rotation=0, scale=1, scale_range=(1.5, 1.5))
     _, moved = augment(label[:, None].float(), label, AugmentConfig(warp=config, shade=NO_SHADE), (0, 0))
     assert 11**2 <= int(moved.sum()) <= 13**2
 

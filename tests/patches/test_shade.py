@@ -57,7 +57,7 @@ def test_a_third_of_a_turn_exchanges_the_colours_and_keeps_their_brightness() ->
 
 
 def test_colours_of_an_image_that_has_none_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"expected images with 3 channels .* got 1"):
+    with pytest.raises(ConfigError, match=r"hue: expected images with 3 channels, got 1"):
         shaded(torch.zeros(2, 1, 8, 8), hue=0.1)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from torch import Tensor
 
 from ushape.core.config import Config
 from ushape.patches.shade import ShadeConfig, apply_shade, draw_shade
-from ushape.patches.warp import WarpConfig, apply_warp, draw_warp
+from ushape.patches.warp import Label, WarpConfig, apply_warp, draw_warp
 
 
 class AugmentConfig(Config):
@@ -23,14 +23,27 @@ class AugmentConfig(Config):
     warp: WarpConfig = WarpConfig()
     shade: ShadeConfig = ShadeConfig()
 
+    def check(self, channels: int, ndim: int) -> None:
+        """Refuse settings that do not fit the images.
+
+        Raises:
+            ConfigError: colours are to be changed in images without, or an axis does not exist.
+        """
+        self.warp.check(ndim)
+        self.shade.check(channels)
+
 
 def augment(
     image: Float[Tensor, "b channels *space"],
-    label: Integer[Tensor, "b *space"],
+    label: Label,
     config: AugmentConfig,
     seed: tuple[int, ...],
-) -> tuple[Float[Tensor, "b channels *space"], Integer[Tensor, "b *space"]]:
-    """Augment one batch; the same seed gives the same batch."""
+) -> tuple[Float[Tensor, "b channels *space"], Label]:
+    """Augment one batch; the same seed gives the same batch.
+
+    Raises:
+        ConfigError: the settings do not fit the images.
+    """
     rng = torch.Generator().manual_seed(_as_number(seed))
     image, label = apply_warp(draw_warp(rng, config.warp, image.shape), image, label)
     return apply_shade(draw_shade(rng, config.shade, image.shape), image), label

@@ -79,10 +79,17 @@ class ShadeConfig(Config):
     keep_statistics: bool = False
     channels_apart: bool = False
 
-    @property
-    def needs_colour(self) -> bool:
-        """Whether only images with 3 channels can be shaded so."""
-        return any(getattr(self, name) > 0 for name in COLOUR)
+    def check(self, channels: int) -> None:
+        """Refuse settings that do not fit images of so many channels.
+
+        Raises:
+            ConfigError: colours are to be changed in images that have none.
+        """
+        wanted = [name for name in COLOUR if getattr(self, name) > 0]
+        if wanted and channels != 3:
+            raise ConfigError(
+                f"augment.shade.{wanted[0]}: expected images with 3 channels, got {channels}; set it to 0"
+            )
 
 
 ShadeParams = tuple[Strike, ...]
@@ -95,10 +102,7 @@ def draw_shade(rng: torch.Generator, config: ShadeConfig, shape: torch.Size) -> 
     Raises:
         ConfigError: colours are to be changed in images that have none.
     """
-    if config.needs_colour and shape[1] != 3:
-        raise ConfigError(
-            f"augment.shade: expected images with 3 channels for {', '.join(COLOUR)}, got {shape[1]}; set these to 0"
-        )
+    config.check(shape[1])
     batch, columns = shape[0], shape[1] if config.channels_apart else 1
     noise = partial(add_noise, seed=int(torch.randint(2**31, (), generator=rng)))
     power = partial(raise_to_power, keep_statistics=config.keep_statistics)

@@ -73,8 +73,7 @@ class Recipe(Config):
             raise ValueError("head 'sigmoid' needs exactly one foreground class")
         if self.net.in_channels != self.data.channels:
             raise ValueError(f"net.in_channels must be data.channels, {self.data.channels}")
-        if self.augment.shade.needs_colour and self.data.channels != 3:
-            raise ValueError("augment.shade.saturation, gray and hue need images with 3 channels; set these to 0")
+        self.augment.check(self.data.channels, self.net.ndim)
         for name, size in (("patches.size", self.patches.size), ("predict.window.size", self.predict.window.size)):
             if len(size) != self.net.ndim:
                 raise ValueError(f"{name} needs {self.net.ndim} numbers, one per axis")
