@@ -39,7 +39,7 @@ def test_points_far_apart_are_asked_of_the_tree_alone(monkeypatch: pytest.Monkey
 
 
 def test_points_near_each_other_need_no_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearest, "_ask_tree", lambda *_: pytest.fail("a tree"))
+    monkeypatch.setattr(nearest, "ask_tree", lambda *_: pytest.fail("a tree"))
     sheet = np.argwhere(np.ones((9, 1, 9)))
     assert set(nearest_distances(sheet, sheet + np.array([0, 4, 0]), (1.0, 0.5, 1.0))) == {2.0}
 

@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from ushape.core.case import Spacing
 
 Points = Integer[ndarray, "_ ndim"]
-_REACH = 6  # voxels: what lies farther across the first axis is left to the tree
+_REACH = 6  # voxels of mean size: what lies farther across the first axis is left to the tree
 _UNKNOWN = 100  # rows: what lies farther along the first axis is left to the tree; twice it still fits uint8
 _VOXELS_PER_POINT = 200  # a looked-up voxel takes about 2 ns, a question to the tree about 500
 _LEAF_POINTS = 64  # borders are sheets: large leaves are up to 4 times faster than the default where they lie far apart
@@ -29,9 +29,9 @@ class Frame:
     shape: tuple[int, ...]
 
     @classmethod
-    def around(cls, points: Points, other: Points) -> Frame:
+    def around(cls, points: Points, other: Points, spacing: Spacing) -> Frame:
         """Take the smallest box, and the margin that lookups need."""
-        margin = np.array([0] + [_REACH] * (points.shape[1] - 1))
+        margin = np.array([0, *_margins(spacing[1:])])
         low = np.minimum(points.min(axis=0), other.min(axis=0)) - margin
         high = np.maximum(points.max(axis=0), other.max(axis=0)) + margin
         return cls(tuple(low.tolist()), tuple((high - low + 1).tolist()))
@@ -59,17 +59,20 @@ def nearest_distances(points: Points, other: Points, spacing: Spacing) -> Float[
     """
     if not (len(points) and len(other)):
         return np.full(len(points), np.inf)
-    frame = Frame.around(points, other)
+    order = np.argsort(spacing, kind="stable")  # the first axis is the cheapest to follow: let it be the finest
+    points, other, spacing = points[:, order], other[:, order], tuple(spacing[axis] for axis in order)
+    frame = Frame.around(points, other, spacing)
     if math.prod(frame.shape) > _VOXELS_PER_POINT * (len(points) + len(other)):
-        return np.sort(_ask_tree(points, other, spacing))
+        return np.sort(ask_tree(points, other, spacing))
     squares, is_known = _look_up(frame, points, other, spacing)
     distances = np.sqrt(squares)
     if not is_known.all():
-        distances[~is_known] = _ask_tree(points[~is_known], other, spacing)
+        distances[~is_known] = ask_tree(points[~is_known], other, spacing)
     return np.sort(distances)
 
 
-def _ask_tree(points: Points, other: Points, spacing: Spacing) -> Float[ndarray, " n"]:
+def ask_tree(points: Points, other: Points, spacing: Spacing) -> Float[ndarray, " n"]:
+    """Measure from each point to the nearest other point, in their order, by a KD-tree of the others."""
     tree = KDTree(other * np.asarray(spacing), leafsize=_LEAF_POINTS, compact_nodes=False, balanced_tree=False)
     return tree.query(points * np.asarray(spacing))[0]
 
@@ -110,13 +113,16 @@ def _count_rows(frame: Frame, other: Points) -> UInt8[ndarray, "*space"]:
 @lru_cache(maxsize=64)
 def _rings(spacing: Spacing) -> tuple[tuple[float, tuple[tuple[int, ...], ...]], ...]:
     """List squared distance and offsets of the rows around a row, the nearest first, as far as all are within reach."""
-    steps = itertools.product(range(-_REACH, _REACH + 1), repeat=len(spacing))
     by_ring: dict[float, list[tuple[int, ...]]] = {}
-    for offset in steps:
+    for offset in itertools.product(*(range(-m, m + 1) for m in _margins(spacing))):
         by_ring.setdefault(math.fsum((o * s) ** 2 for o, s in zip(offset, spacing, strict=True)), []).append(offset)
     return tuple((ring, tuple(by_ring[ring])) for ring in sorted(by_ring) if 0 < ring <= _reach(spacing) ** 2)
 
 
+def _margins(spacing: Spacing) -> tuple[int, ...]:
+    return tuple(int(_reach(spacing) / step) for step in spacing)
+
+
 def _reach(spacing: Spacing) -> float:
-    """Return the distance within which every row is looked at."""
-    return _REACH * min(spacing, default=math.inf)
+    """Return the distance within which every row is looked at: about as many rows, whatever the spacing is."""
+    return _REACH * math.prod(spacing) ** (1 / len(spacing)) if spacing else math.inf
