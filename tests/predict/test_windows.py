@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ushape.core.grid import cut_mirrored
+from ushape.predict.layout import blend_profile, window_starts
 from ushape.predict.torch_engine import TorchEngine
-from ushape.predict.windows import WindowConfig, blend_profile, predict_windows, window_starts
+from ushape.predict.windows import WindowConfig, predict_windows
 
 SIZES = st.integers(1, 40)
 WINDOWS = st.integers(1, 16)
@@ -22,9 +23,14 @@ class Says:
     """An engine that says the same of every voxel, or the value of its first channel."""
 
     def __init__(
-        self, margin: tuple[int, ...] = (), *, constant: float | None = None, window: tuple[int, ...] = ()
+        self,
+        margin: tuple[int, ...] = (),
+        *,
+        constant: float | None = None,
+        window: tuple[int, ...] = (),
+        classes: int = 2,
     ) -> None:
-        self.classes, self.margin, self.constant, self.window = 2, margin, constant, window
+        self.classes, self.margin, self.constant, self.window = classes, margin, constant, window
         self.seen: list[tuple[int, ...]] = []
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
@@ -32,7 +38,7 @@ class Says:
         inner = tuple(slice(m, size - m) for m, size in zip(self.margin, windows.shape[2:], strict=False))
         first = windows[(slice(None), 0, *inner)] if inner else windows[:, 0]
         foreground = first if self.constant is None else np.full_like(first, self.constant)
-        return np.stack([1 - foreground, foreground], axis=1)
+        return np.stack([1 - foreground, *[foreground] * (self.classes - 1)], axis=1)
 
 
 def conv_net(*, padding: int, kernel: int = 5) -> nn.Module:

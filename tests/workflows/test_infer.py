@@ -1,5 +1,6 @@
 """A model applied to files: any size and format, the mask on the input's pixels in the label's own values."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ from tests.conftest import write_blobs
 from tests.train.tiny import fit_tiny
 
 from ushape.core.errors import ConfigError, DataError, ModelFileError, OutputError
+from ushape.core.model_file import read_header, read_weights, write_model
 from ushape.io.images import read_image, read_mask
+from ushape.patches.augment import AugmentConfig
+from ushape.patches.warp import WarpConfig
+from ushape.plan.recipe import Recipe
+from ushape.predict.compose import Mirrored
+from ushape.workflows.engine import mirror_axes
 from ushape.workflows.infer import OutputOptions, list_failures, predict_files
 from ushape.workflows.model import Model, load
 
@@ -184,6 +191,32 @@ def test_mirroring_makes_the_prediction_commute_with_flips(model_file: Path) -> 
     assert plain.probabilities is not None
     assert flipped.probabilities is not None
     np.testing.assert_allclose(flipped.probabilities[:, ::-1], plain.probabilities, atol=2e-2)  # in bf16
+
+
+def test_what_training_never_flipped_is_not_mirrored() -> None:
+    def recipe(**warp: object) -> Recipe:
+        return Recipe(augment=AugmentConfig(warp=WarpConfig.model_validate(warp)))
+
+    assert mirror_axes(recipe()) == (0, 1)
+    assert mirror_axes(recipe(flip_axes=(1,))) == (1,)
+    for tells_sides_apart in (recipe(flip=False), recipe(flip_axes=())):
+        with pytest.raises(ConfigError, match=r"predict\.mirror: expected a model trained with flips.* leave"):
+            mirror_axes(tells_sides_apart)
+
+
+def test_mirroring_follows_the_axes_of_training(model_file: Path, tmp_path: Path) -> None:
+    header = read_header(model_file)
+    one_axis = header.recipe.replace('flip_axes = "all"', "flip_axes = [1]")
+    write_model(tmp_path / "m.safetensors", read_weights(model_file), replace(header, recipe=one_axis))
+    mirrored = load(tmp_path / "m.safetensors", mirror=True).engine
+    assert isinstance(mirrored, Mirrored)
+    assert mirrored.axes == (1,)
+
+
+def test_the_label_is_the_same_without_the_probabilities(model: Model) -> None:
+    both, alone = model.predict(scene(90, 70)), model.predict(scene(90, 70), probabilities=False)
+    np.testing.assert_array_equal(alone.label, both.label)
+    assert alone.probabilities is None
 
 
 def test_an_impossible_threshold_is_refused(model_file: Path) -> None:

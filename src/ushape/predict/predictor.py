@@ -1,7 +1,9 @@
-"""From a case to its prediction: prepare, predict windows, walk back to the input's grid, decide."""
+"""From a case to its prediction: prepare, predict windows, decide, walk back to the input's grid."""
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -9,12 +11,15 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from pydantic import Field
 
-from ushape.core.case import Case, Prediction
+from ushape.core.case import ArrayLike, Case, Prediction
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
 from ushape.predict.engines import Engine
-from ushape.predict.windows import WindowConfig, predict_windows
-from ushape.prep.pipeline import Pipeline
+from ushape.predict.rows import Rows
+from ushape.predict.windows import WindowConfig, predict_windows, stream_windows
+from ushape.prep.pipeline import Pipeline, WayBack
+
+Threshold = Literal["argmax"] | Annotated[float, Field(gt=0, lt=1)]
 
 
 class PredictConfig(Config):
@@ -23,16 +28,16 @@ class PredictConfig(Config):
     Attributes:
         window: how the image is cut.
         threshold: "argmax", or for two classes the probability from which a voxel is foreground, in (0, 1).
-        mirror: average over flips of every axis.
+        mirror: average over flips of the axes that training flipped.
     """
 
     window: WindowConfig = WindowConfig()
-    threshold: Literal["argmax"] | Annotated[float, Field(gt=0, lt=1)] = "argmax"
+    threshold: Threshold = "argmax"
     mirror: bool = False
 
 
 def predict_case(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:
-    """Predict one case on its own grid.
+    """Predict one case on its own grid, and keep the probabilities of all classes.
 
     Returns:
         Class indices, and the probabilities they were decided from.
@@ -42,10 +47,36 @@ def predict_case(case: Case, pipeline: Pipeline, engine: Engine, config: Predict
     return Prediction(case.name, decide(probabilities, config.threshold), case.geometry, probabilities)
 
 
+def predict_label(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:
+    """Predict one case on its own grid: the same label as `predict_case`, decided slab by slab.
+
+    Memory: the label and a slab, however many classes there are. (Two cases are larger: of a resampled case a slab is
+    never cut into blocks, and one that is padded after resampling is predicted as by `predict_case`.)
+    """
+    prepared, undo = pipeline.forward(case)
+    if undo.is_resampled:
+        probabilities = _in_rows(prepared.image, undo, engine, config.window)
+        label = undo.label(probabilities, partial(decide, threshold=config.threshold))
+    else:
+        label = undo.take_label(decide_prepared(prepared.image, engine, config))
+    return Prediction(case.name, label, case.geometry)
+
+
+def decide_prepared(image: ArrayLike, engine: Engine, config: PredictConfig) -> Integer[ndarray, "*space"]:
+    """Predict a prepared image and decide slab by slab; return class indices on its grid."""
+    label = np.empty(image.shape[1:], dtype=np.int16)
+    for region, part in stream_windows(image, engine, config.window):
+        label[region] = decide(part, config.threshold)
+    return label
+
+
 def decide(
     probabilities: Float[ndarray, "classes *space"], threshold: Literal["argmax"] | float
 ) -> Integer[ndarray, "*space"]:
-    """Turn probabilities into class indices: the likeliest class, or the foreground from a threshold on.
+    """Turn probabilities into class indices: the likeliest class, the lowest if several tie; or the foreground from a
+    threshold on.
+
+    Memory: the result, and two voxels' worth of it for each voxel.
 
     Raises:
         ConfigError: a threshold with more than two classes.
@@ -54,7 +85,23 @@ def decide(
     [1, 1]
     """
     if threshold == "argmax":
-        return probabilities.argmax(axis=0).astype(np.int16)
+        return _likeliest(probabilities)
     if len(probabilities) != 2:
         raise ConfigError(f"threshold: expected two classes, got {len(probabilities)}; use argmax")
     return (probabilities[1] >= threshold).astype(np.int16)
+
+
+def _likeliest(probabilities: Float[ndarray, "classes *space"]) -> Integer[ndarray, "*space"]:
+    label = np.zeros(probabilities.shape[1:], dtype=np.int16)
+    best = probabilities[0].copy()
+    for number, probability in enumerate(probabilities[1:], start=1):
+        np.copyto(label, np.int16(number), where=probability > best)
+        np.maximum(best, probability, out=best)
+    return label
+
+
+def _in_rows(image: ArrayLike, undo: WayBack, engine: Engine, config: WindowConfig) -> ArrayLike:
+    if not undo.fitted.is_whole:
+        return predict_windows(image, engine, config)
+    parts = stream_windows(image, engine, config, slab_bytes=math.inf)
+    return Rows(parts, (engine.classes, *image.shape[1:]))

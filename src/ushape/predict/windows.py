@@ -1,9 +1,13 @@
-"""Sliding windows with Gaussian blending; memory is bounded by one batch of windows and the output."""
+"""Sliding windows with Gaussian blending, slab by slab: memory is bounded by one batch of windows and one slab.
+
+Windows lie on a grid and their weights are separable, so that the sum of weights needs no array of its own.
+"""
 
 from __future__ import annotations
 
 import itertools
-import math
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Annotated
 
 import numpy as np
@@ -14,10 +18,15 @@ from pydantic import Field
 from ushape.core.case import ArrayLike
 from ushape.core.config import Config
 from ushape.core.grid import cut_mirrored
+from ushape.predict.compose import OnceIfConstant
 from ushape.predict.engines import Engine
+from ushape.predict.layout import Axis, Region, cut_blocks, lay_windows
 
-STRETCH = 1.5
-"""An axis up to this many windows long is taken in one: cheaper than two overlapping windows, memory still bounded."""
+SLAB_BYTES = 2.0**30
+"""What a slab may take. If whole planes need more, they are cut into blocks, and windows across a cut run twice."""
+
+Part = tuple[Region, ndarray]
+"""Where on the grid, and the probabilities there: (classes, *region) in float32, valid until the next part."""
 
 
 class WindowConfig(Config):
@@ -37,89 +46,95 @@ class WindowConfig(Config):
 def predict_windows(image: ArrayLike, engine: Engine, config: WindowConfig) -> Float[ndarray, "classes *space"]:
     """Predict an image of (channels, *space): cut windows, run the engine, blend the probabilities.
 
-    Windows lie on a grid and their weights are separable, so that the sum of weights needs no volume of its own.
-
     Returns:
         Probabilities in float32 on the image's grid; they sum to 1 over the classes.
     """
     space = tuple(image.shape[1:])
-    margin = engine.margin or (0,) * len(space)
-    inner = inner_window(space, engine.window or config.size, margin, is_fixed=bool(engine.window or any(margin)))
-    starts = [window_starts(size, length, config.overlap) for size, length in zip(space, inner, strict=True)]
-    profiles = [blend_profile(length) for length in inner]
-    total = np.zeros((engine.classes, *space), dtype=np.float32)
-    for corners in _batched(itertools.product(*starts), config.batch):
-        probabilities = engine(_cut(image, corners, inner, margin))
-        for corner, window in zip(corners, probabilities, strict=True):
-            _add(total, window, corner, profiles)
-    return _normalise(total, starts, profiles)
+    whole: ndarray | None = None
+    for region, part in stream_windows(image, engine, config):
+        if part.shape[1:] == space:
+            return part
+        whole = np.empty((engine.classes, *space), dtype=np.float32) if whole is None else whole
+        whole[(slice(None), *region)] = part
+    assert whole is not None  # noqa: S101 - every grid has a first part
+    return whole
 
 
-def inner_window(
-    space: tuple[int, ...], window: tuple[int, ...], margin: tuple[int, ...], *, is_fixed: bool
-) -> tuple[int, ...]:
-    """Choose how much of each axis one pass predicts.
+def stream_windows(
+    image: ArrayLike, engine: Engine, config: WindowConfig, *, slab_bytes: float = SLAB_BYTES
+) -> Iterator[Part]:
+    """Predict an image part by part; together the parts are what `predict_windows` returns.
+
+    A window whose channels are all constant is predicted once, and again only after another constant. That changes
+    nothing but the time: empty borders, and the zeros around cut-out organs, are nearly free.
 
     Args:
-        is_fixed: whether only this size of window will do, as with unpadded convolutions and some exported networks;
-            else a short axis is taken whole.
+        slab_bytes: what the probabilities of a slab may take; math.inf never cuts planes, and the parts are whole rows.
+    Yields:
+        Parts in the order of their rows, as far as planes are whole; every voxel once.
     """
-    if is_fixed:
-        return tuple(length - 2 * m for length, m in zip(window, margin, strict=True))
-    return tuple(size if size <= length * STRETCH else length for size, length in zip(space, window, strict=True))
+    axes = lay_windows(tuple(image.shape[1:]), engine, config.size, config.overlap)
+    run = OnceIfConstant(engine)
+    if all(axis.is_single for axis in axes):
+        window = run(_cut(image, [(0,) * len(axes)], axes))[0]
+        yield tuple(slice(0, axis.size) for axis in axes), window[_first([axis.size for axis in axes])]
+        return
+    scales = [axis.inverse_weights() for axis in axes]
+    for block in cut_blocks(axes, engine.classes, slab_bytes):
+        for region, part in _Slab(axes, block, engine.classes).run(image, run, config.batch):
+            for number, (scale, cut) in enumerate(zip(scales, region, strict=True)):
+                np.multiply(part, _along(scale[cut], number, len(axes)), out=part)
+            yield region, part
 
 
-def window_starts(size: int, length: int, overlap: float) -> list[int]:
-    """Place windows of `length` evenly on an axis of `size`, so that they cover it and overlap at least as asked.
+class _Slab:
+    """The sums of the windows that begin at one row, over one block of the planes; moves on from row to row."""
 
-    >>> window_starts(100, 40, 0.5)
-    [0, 20, 40, 60]
-    >>> window_starts(30, 40, 0.5)
-    [0]
-    """
-    if size <= length:
-        return [0]
-    steps = math.ceil((size - length) / max(length * (1 - overlap), 1))
-    return [round(i * (size - length) / steps) for i in range(steps + 1)]
+    def __init__(self, axes: Sequence[Axis], block: Region, classes: int) -> None:
+        self.axes, self.block = axes, block
+        self.depth = min(axes[0].length, axes[0].size)
+        self.total = np.zeros((classes, self.depth, *(cut.stop - cut.start for cut in block)), dtype=np.float32)
+        self.weight = reduce(np.multiply.outer, [axis.profile for axis in axes])
+
+    def run(self, image: ArrayLike, engine: Engine, batch: int) -> Iterator[Part]:
+        """Add up all windows; yield the weighted sums of rows as soon as no later window reaches them."""
+        rows = self.axes[0].starts
+        reaching = [axis.reaching(cut.start, cut.stop) for axis, cut in zip(self.axes[1:], self.block, strict=True)]
+        for row, following in itertools.pairwise([*rows, self.axes[0].size]):
+            for corners in _batched([(row, *rest) for rest in itertools.product(*reaching)], batch):
+                for corner, window in zip(corners, engine(_cut(image, corners, self.axes)), strict=True):
+                    self._add(window, corner[1:])
+            yield (slice(row, following), *self.block), self.total[:, : following - row]
+            self._move(following - row)
+
+    def _add(self, window: ndarray, corner: tuple[int, ...]) -> None:
+        source, target = [slice(0, self.depth)], [slice(0, self.depth)]
+        for axis, cut, start in zip(self.axes[1:], self.block, corner, strict=True):
+            low, high = max(start, cut.start), min(start + axis.length, cut.stop)
+            source.append(slice(low - start, high - start))
+            target.append(slice(low - cut.start, high - cut.start))
+        weighted = window[(slice(None), *source)]
+        weighted *= self.weight[tuple(source)]
+        self.total[(slice(None), *target)] += weighted
+
+    def _move(self, done: int) -> None:
+        for row in range(self.depth - done):  # one by one: no copy is needed although they overlap
+            self.total[:, row] = self.total[:, row + done]
+        self.total[:, max(self.depth - done, 0) :] = 0
 
 
-def blend_profile(length: int) -> Float[ndarray, " length"]:
-    """Weigh the voxels of a window along one axis: a Gaussian of sigma length / 8, at least 1e-3.
-
-    Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z (sigma of the importance weighting).
-    """
-    distance = np.arange(length) - (length - 1) / 2
-    return np.maximum(np.exp(-0.5 * (distance / max(length / 8, 1e-6)) ** 2), 1e-3).astype(np.float32)
+def _batched(corners: list[tuple[int, ...]], batch: int) -> list[list[tuple[int, ...]]]:
+    return [corners[i : i + batch] for i in range(0, len(corners), batch)]
 
 
-def _batched(corners: itertools.product, batch: int) -> list[list[tuple[int, ...]]]:
-    every = list(corners)
-    return [every[i : i + batch] for i in range(0, len(every), batch)]
-
-
-def _cut(image: ArrayLike, corners: list[tuple[int, ...]], inner: tuple[int, ...], margin: tuple[int, ...]) -> ndarray:
-    lengths = [length + 2 * m for length, m in zip(inner, margin, strict=True)]
-    starts = [[c - m for c, m in zip(corner, margin, strict=True)] for corner in corners]
+def _cut(image: ArrayLike, corners: list[tuple[int, ...]], axes: Sequence[Axis]) -> ndarray:
+    lengths = [axis.length + 2 * axis.margin for axis in axes]
+    starts = [[start - axis.margin for start, axis in zip(corner, axes, strict=True)] for corner in corners]
     return np.stack([cut_mirrored(image, start, lengths) for start in starts]).astype(np.float32, copy=False)
 
 
-def _add(total: ndarray, window: ndarray, corner: tuple[int, ...], profiles: list[ndarray]) -> None:
-    space = total.shape[1:]
-    kept = [min(len(p), size - start) for p, size, start in zip(profiles, space, corner, strict=True)]
-    weighted = window[(slice(None), *(slice(k) for k in kept))]
-    for axis, (profile, k) in enumerate(zip(profiles, kept, strict=True)):
-        weighted = weighted * _along(profile[:k], axis, len(space))
-    total[(slice(None), *(slice(s, s + k) for s, k in zip(corner, kept, strict=True)))] += weighted
-
-
-def _normalise(total: ndarray, starts: list[list[int]], profiles: list[ndarray]) -> ndarray:
-    space = total.shape[1:]
-    for axis, (size, places, profile) in enumerate(zip(space, starts, profiles, strict=True)):
-        weight = np.zeros(size, dtype=np.float32)
-        for start in places:
-            weight[start : start + len(profile)] += profile[: size - start]
-        total /= _along(weight, axis, len(space))
-    return total
+def _first(sizes: Sequence[int]) -> tuple[slice, ...]:
+    return (slice(None), *(slice(size) for size in sizes))
 
 
 def _along(values: ndarray, axis: int, ndim: int) -> ndarray:

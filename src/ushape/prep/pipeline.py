@@ -62,18 +62,28 @@ class WayBack:
             probabilities = undo.probabilities(probabilities)
         return probabilities
 
-    def label(
-        self, probabilities: Num[ndarray, "classes *space"], decide: Decide = choose_likeliest
-    ) -> Integer[ndarray, "*given"]:
+    @property
+    def is_resampled(self) -> bool:
+        """Whether probabilities must be interpolated on the way back."""
+        return self.resampled.changes
+
+    def label(self, probabilities: ArrayLike, decide: Decide = choose_likeliest) -> Integer[ndarray, "*given"]:
         """Return class indices on the case's own grid, without ever holding all probabilities on it.
 
-        The same as `decide(undo(probabilities))`: where the case was resampled it is decided slab by slab.
+        The same as `decide(undo(probabilities))`, slab by slab.
 
         Args:
+            probabilities: (classes, *space); if the case was not fitted, anything that is cut by rows, forwards.
             decide: turns the probabilities of some voxels into class indices, each voxel by itself.
         """
-        decided = self.resampled.decide(self.fitted.probabilities(probabilities), decide)
-        return self.reoriented.label(self.cropped.label(decided))
+        fitted = probabilities if self.fitted.is_whole else self.fitted.probabilities(np.asarray(probabilities[...]))
+        return self.reoriented.label(self.cropped.label(self.resampled.decide(fitted, decide)))
+
+    def take_label(self, label: Integer[ndarray, "*space"]) -> Integer[ndarray, "*given"]:
+        """Return class indices on the case's own grid; of a resampled case rather give probabilities to `label`."""
+        for undo in (self.fitted, self.resampled, self.cropped, self.reoriented):
+            label = undo.label(label)
+        return label
 
 
 class Pipeline:

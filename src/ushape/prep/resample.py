@@ -12,7 +12,7 @@ from jaxtyping import Integer, Num
 from numpy import ndarray
 from pydantic import Field
 
-from ushape.core.case import Case, Spacing, image_in_memory
+from ushape.core.case import ArrayLike, Case, Spacing, image_in_memory
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError, DataError
 from ushape.prep.geometry import start_at
@@ -92,20 +92,19 @@ class Resampled:
 
     def probabilities(self, array: Num[ndarray, "classes *space"]) -> Num[ndarray, "classes *out"]:
         """Take probabilities to the input grid, in float32; they still sum to 1 over the classes."""
-        return resample_array(array, self.axes) if self._changes else array
+        return resample_array(array, self.axes) if self.changes else array
 
     def label(self, label: Integer[ndarray, "*space"]) -> Integer[ndarray, "*out"]:
         """Take class indices to the input grid; prefer `decide` where there are probabilities."""
-        return resample_label(label, self.axes) if self._changes else label
+        return resample_label(label, self.axes) if self.changes else label
 
-    def decide(self, probabilities: Num[ndarray, "classes *space"], decide: Decide) -> Integer[ndarray, "*out"]:
+    def decide(self, probabilities: ArrayLike, decide: Decide) -> Integer[ndarray, "*out"]:
         """Take probabilities to the input grid and decide there, slab by slab: the same label, in little memory."""
-        if not self._changes:
-            return decide(probabilities)
         return np.concatenate([decide(slab) for _, slab in resample_slabs(probabilities, self.axes)])
 
     @property
-    def _changes(self) -> bool:
+    def changes(self) -> bool:
+        """Whether any axis is resampled."""
         return any(axis is not None for axis in self.axes)
 
 

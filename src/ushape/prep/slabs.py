@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Num, Shaped
 from numpy import ndarray
 
+from ushape.core.case import ArrayLike
 from ushape.prep.weights import AxisWeights, apply_weights
 
 Axes = Sequence[AxisWeights | None]
@@ -57,8 +58,8 @@ def resample_block(array: Shaped[ndarray, "..."], axes: Axes) -> Float32[ndarray
     return np.asarray(array, dtype=np.float32)
 
 
-def resample_slabs(array: Num[ndarray, "channels *space"], axes: Axes) -> Iterator[tuple[slice, ndarray]]:
-    """Resample an array slab by slab.
+def resample_slabs(array: ArrayLike, axes: Axes) -> Iterator[tuple[slice, ndarray]]:
+    """Resample an array of (channels, *space) slab by slab; it is cut by rows, and only forwards.
 
     Yields:
         Rows of the output, and (channels, rows, ...) in float32 to put there.

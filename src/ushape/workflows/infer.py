@@ -78,7 +78,7 @@ def predict_files(
 def _predict_file(model: Model, target: Target, options: OutputOptions) -> None:
     data = model.recipe.data
     case = load_case(target.pair, channels=data.channels, axes=data.axes if options.axes is None else options.axes)
-    prediction, labels = model.predict(case), data.labels
+    prediction, labels = model.predict(case, probabilities=options.probabilities), data.labels
     folder, grid = target.mask.parent, Grid(case.geometry, Path(case.source))
     if options.overlays:
         for name, image, label in cut_planes(case, prediction):

@@ -19,10 +19,10 @@ from ushape.nets.unet import UNet
 from ushape.plan.recipe import Recipe, read_recipe
 from ushape.predict.compose import Ensemble, Mirrored
 from ushape.predict.engines import Engine
-from ushape.predict.predictor import PredictConfig, predict_case
+from ushape.predict.predictor import PredictConfig, predict_case, predict_label
 from ushape.prep.pipeline import Pipeline
 from ushape.train.probe import choose_device
-from ushape.workflows.engine import make_engine
+from ushape.workflows.engine import make_engine, mirror_axes
 
 
 class Model:
@@ -30,22 +30,24 @@ class Model:
 
     def __init__(self, recipe: Recipe, engine: Engine, config: PredictConfig) -> None:
         self.recipe, self.config = recipe, config
-        self.engine = Mirrored(engine, range(recipe.net.ndim)) if config.mirror else engine
+        self.engine = Mirrored(engine, mirror_axes(recipe)) if config.mirror else engine
         self._pipeline = Pipeline(recipe.prep)
 
-    def predict(self, image: str | Path | ndarray | Case) -> Prediction:
+    def predict(self, image: str | Path | ndarray | Case, *, probabilities: bool = True) -> Prediction:
         """Predict one image on its own grid.
 
         Args:
             image: a file, a case, or an array of (channels, *space), or of (*space) for one channel.
+            probabilities: whether to return them too; without, the memory that many classes need stays small.
         Returns:
-            Class indices (see `recipe.data.labels` for their names and file values) and probabilities.
+            Class indices (see `recipe.data.labels` for their names and file values), and probabilities if wanted.
         Raises:
             DataError: the image cannot be read, or does not fit the model.
         """
         case = self._as_case(image)
         fitted = fit_channels(np.asarray(case.image[...]), self.recipe.data.channels, case.source or case.name)
-        return predict_case(case.with_image(fitted), self._pipeline, self.engine, self.config)
+        run = predict_case if probabilities else predict_label
+        return run(case.with_image(fitted), self._pipeline, self.engine, self.config)
 
     def _as_case(self, image: str | Path | ndarray | Case) -> Case:
         if isinstance(image, Case):
@@ -61,10 +63,11 @@ def load(path: str | Path, *, device: str = "auto", mirror: bool = False, thresh
     """Load a model file, or the model of a run folder.
 
     Args:
-        mirror: average over flips of every axis: 2**ndim times slower.
+        mirror: average over flips of the axes that training flipped, see `mirror_axes`: 2**axes times slower.
         threshold: probability from which a voxel is foreground; None takes the likeliest class.
     Raises:
         ModelFileError: the file is no model, is damaged, or its weights do not fit its recipe.
+        ConfigError: mirroring is asked for and training flipped nothing, or the threshold is impossible.
     """
     file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
     header = read_header(file)

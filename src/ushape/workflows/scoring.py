@@ -20,7 +20,7 @@ from ushape.measure.table import CaseScores, class_means, mean_foreground_dice, 
 from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe
 from ushape.predict.engines import Engine
-from ushape.predict.predictor import decide
+from ushape.predict.predictor import decide, decide_prepared
 from ushape.predict.windows import predict_windows
 from ushape.train.schedule import Plateau
 from ushape.train.validation import ValidationScores, Validator
@@ -71,7 +71,7 @@ def validation_loss(probabilities: Float[ndarray, "classes *space"], label: ndar
 
 def predict_prepared(case: Case, engine: Engine, recipe: Recipe) -> Prediction:
     """Predict a case that is prepared already, on the prepared grid."""
-    return _decide(case, predict_windows(case.image, engine, recipe.predict.window), recipe)
+    return Prediction(case.name, decide_prepared(case.image, engine, recipe.predict), case.geometry)
 
 
 def _decide(case: Case, probabilities: ndarray, recipe: Recipe) -> Prediction:
