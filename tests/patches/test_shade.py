@@ -4,22 +4,30 @@ import math
 from functools import partial
 
 import pytest
+import scipy.ndimage
 import torch
+from torch.nn import functional as F
 
 from ushape.core.config import parse_config
 from ushape.core.errors import ConfigError
 from ushape.patches.colour import colour_matrices, mix_channels
 from ushape.patches.intensity import add_noise, invert, multiply, raise_to_power, shift, stretch
+from ushape.patches.resolution import blur, coarsen
 from ushape.patches.shade import ShadeConfig, apply_shade, draw_shade
 
 NONE = dict.fromkeys(("brightness", "contrast", "gamma", "noise"), 0.0)
 CHANCES = [name for name, field in ShadeConfig.model_fields.items() if f"{name}_range" in ShadeConfig.model_fields]
-CHANCES += ["gray", "hue", "inversion", "noise", "gamma_inverted"]
+CHANCES += ["gray", "hue", "inversion", "noise", "blur", "gamma_inverted"]
 
 
 def shaded(image: torch.Tensor, step: int = 0, **fields: object) -> torch.Tensor:
     rng = torch.Generator().manual_seed(step)
-    return apply_shade(draw_shade(rng, ShadeConfig.model_validate({**NONE, **fields}), image.shape), image)
+    return apply_shade(
+        draw_shade(
+            rng, ShadeConfig.model_validate({**NONE, "low_resolution_range": (0.5, 0.8), **fields}), image.shape
+        ),
+        image,
+    )
 
 
 def a_photo(batch: int = 4, space: tuple[int, ...] = (12, 16)) -> torch.Tensor:
@@ -105,6 +113,39 @@ def test_noise_has_the_variance_that_was_drawn() -> None:
     zeros = torch.zeros(2, 1, 100, 100)
     noise = add_noise(zeros, torch.tensor([[0.1], [0.3]]), seed=1)
     assert torch.allclose(noise.std((1, 2, 3)), torch.tensor([0.1, 0.3]), rtol=0.05)
+
+
+@pytest.mark.parametrize("space", [(40, 32), (12, 20, 16)])
+def test_blur_is_the_gaussian_filter_of_scipy(space: tuple[int, ...]) -> None:
+    image = a_photo(2, space)
+    sigma = torch.tensor([[0.5, 1.0, 0.8], [1.5, 0.7, 0.6]])[:, : len(space)]
+    blurred = blur(image, sigma)
+    for i in range(2):
+        sigmas = (0.0, *sigma[i].tolist())
+        expected = scipy.ndimage.gaussian_filter(image[i].numpy(), sigmas, mode="mirror", truncate=8.0)
+        assert torch.allclose(blurred[i], torch.from_numpy(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("space", [(40, 31), (12, 20, 17)])
+def test_low_resolution_is_down_and_up_again(space: tuple[int, ...]) -> None:
+    image, zoom = a_photo(3, space), [0.5, 0.83, 1.0]
+    coarse = coarsen(image, torch.tensor(zoom)[:, None].expand(3, len(space)))
+    for i, share in enumerate(zoom):
+        down = F.interpolate(image[i : i + 1], [round(size * share) for size in space], mode="nearest-exact")
+        up = F.interpolate(down, space, mode="bilinear" if len(space) == 2 else "trilinear", align_corners=False)
+        assert torch.allclose(coarse[i : i + 1], up, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["blur", "low_resolution"])
+def test_in_plane_no_slice_loses_detail_to_another(name: str) -> None:
+    image = torch.zeros(2, 1, 5, 12, 12)
+    image[:, :, 1] = torch.rand(12, 12, generator=torch.Generator().manual_seed(0))
+    flat, through = (
+        shaded(image, in_plane=plane, low_resolution_range=(0.5, 0.5), **{name: 1.0}) for plane in (True, False)
+    )
+    assert not torch.equal(flat, image)
+    assert not flat[:, :, [0, 2, 3, 4]].any()
+    assert through[:, :, [0, 2]].any()
 
 
 def test_channels_are_changed_together_or_apart() -> None:

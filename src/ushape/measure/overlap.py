@@ -15,7 +15,7 @@ from ushape.core.labels import IGNORE
 
 Mask = Integer[ndarray, "..."] | Bool[ndarray, "classes ..."]
 Empty = Literal["none", "prediction", "label", "both"]
-_SLAB_VOXELS = 2**22  # bounds the memory of one count, whatever the size of the volume
+_SLAB_VOXELS = 2**18  # what a count holds at a time stays in the processor's cache
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ushape.core.errors import ConfigError, DataError, ShapeError
 from ushape.core.labels import IGNORE
 from ushape.measure.instances import InstanceScores, score_instances
 from ushape.measure.overlap import Mask, Overlap, check_grid, count_overlaps
-from ushape.measure.surface import SurfaceScores, Tolerances, Unit, score_surface
+from ushape.measure.surface import SurfaceScores, Tolerances, Unit, bounding_box, score_surface
 
 _SIZES: dict[tuple[str, int], tuple[str, float]] = {
     ("mm", 3): ("volume_ml", 1e-3),
@@ -153,7 +153,7 @@ def measure_surfaces(
 ) -> CaseScores:
     """Return the scores with the distances between the borders of each foreground class.
 
-    Ignored voxels belong to neither mask.
+    Ignored voxels belong to neither mask. Each class is measured once, in the box around all foreground.
 
     Args:
         tolerance: of the normalised surface Dice, in the unit of the spacing; None: 1 mm or 2 px.
@@ -170,8 +170,9 @@ def measure_surfaces(
     check_grid(prediction, label)
     space = label.shape[-len(scores.spacing) :]
     tolerances = Tolerances.choose(space, scores.spacing, scores.unit, tolerance, boundary_tolerance)
+    guess, truth = _crop(prediction, label)
     classes = tuple(
-        replace(one, surface=score_surface(*_masks_of(one.index, prediction, label), scores.spacing, tolerances))
+        replace(one, surface=score_surface(*_masks_of(one.index, guess, truth), scores.spacing, tolerances))
         if one.foreground
         else one
         for one in scores.classes
@@ -248,6 +249,14 @@ def mean_foreground_dice(scores: Sequence[CaseScores]) -> float:
     means = [dice for name, dice in class_means(scores, "dice").items() if name in foreground]
     found = [dice for dice in means if not math.isnan(dice)]
     return _mean(found) if found else 1.0
+
+
+def _crop(prediction: Mask, label: Mask) -> tuple[Mask, Mask]:
+    """Cut both to the box around the foreground of either; the channels of multilabel masks stay."""
+    multilabel = label.dtype == np.bool_
+    found = [np.logical_or.reduce(mask) if multilabel else mask > 0 for mask in (prediction, label)]
+    box = (slice(None),) * multilabel + bounding_box(found[0] | found[1])
+    return prediction[box], label[box]
 
 
 def _masks_of(index: int, prediction: Mask, label: Mask) -> tuple[ndarray, ndarray]:

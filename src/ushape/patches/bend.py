@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from ushape.patches.axes import multiply_axes
+
 NODES_OUTSIDE = 3
 
 
@@ -34,13 +36,8 @@ def smooth(
     >>> round(float(field.std()), 1)
     1.0
     """
-    for axis, size in enumerate(space, start=2):
-        nodes = noise.shape[axis]
-        distances = torch.arange(size)[:, None] - (torch.arange(nodes) - NODES_OUTSIDE) * sigma
-        weights = torch.exp(-((distances / sigma) ** 2) / 2) if nodes > 1 else torch.ones(size, 1)
-        weights = weights / weights.square().sum(1, keepdim=True).sqrt()
-        noise = (noise.movedim(axis, -1) @ weights.T.to(noise)).movedim(-1, axis)
-    return noise
+    weights = [_node_weights(size, nodes, sigma) for size, nodes in zip(space, noise.shape[2:], strict=True)]
+    return multiply_axes(noise, [each[None] for each in weights])
 
 
 def draw_cells(widths: Float[Tensor, "b ndim cells"], space: tuple[int, ...]) -> Float[Tensor, "b ndim knots"]:
@@ -66,3 +63,11 @@ def spread_knots(knots: Float[Tensor, "n knots"], size: int) -> Float[Tensor, "n
     places = (torch.arange(size) + 0.5) / size * cells
     weights = (1 - (places[:, None] - torch.arange(cells + 1)).abs()).clamp_min(0)
     return knots @ weights.T.to(knots)
+
+
+def _node_weights(size: int, nodes: int, sigma: float) -> Float[Tensor, "size nodes"]:
+    if nodes == 1:
+        return torch.ones(size, 1)
+    distances = torch.arange(size)[:, None] - (torch.arange(nodes) - NODES_OUTSIDE) * sigma
+    weights = torch.exp(-((distances / sigma) ** 2) / 2)
+    return weights / weights.square().sum(1, keepdim=True).sqrt()

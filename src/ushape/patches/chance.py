@@ -24,6 +24,8 @@ NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegativeRange = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_in_order)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_in_order)]
+Share = Annotated[float, Field(gt=0, le=1)]
+ShareRange = Annotated[tuple[Share, Share], AfterValidator(_in_order)]
 """Lower and upper limit of what is drawn; both the same fixes the value."""
 
 

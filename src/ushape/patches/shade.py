@@ -19,6 +19,7 @@ from ushape.patches.chance import (
     PositiveRange,
     Probability,
     Range,
+    ShareRange,
     Strike,
     apply_strike,
     draw_factors,
@@ -28,6 +29,7 @@ from ushape.patches.chance import (
 )
 from ushape.patches.colour import colour_matrices, mix_channels
 from ushape.patches.intensity import add_noise, invert, multiply, raise_to_power, shift, stretch
+from ushape.patches.resolution import blur, coarsen
 
 COLOUR = ("saturation", "gray", "hue")
 
@@ -46,16 +48,21 @@ class ShadeConfig(Config):
         inversion: probability of dark for bright, within the patch's range.
         noise: probability of adding Gaussian noise.
         noise_variance: of that noise.
+        blur: probability of a Gaussian blur.
+        blur_sigma: of the Gaussian, in voxels, drawn anew for each axis.
         brightness: probability of multiplying.
         brightness_range: of the factor.
         offset: probability of adding a number.
         offset_range: of the number.
         contrast: probability of stretching around the patch's mean, kept in the old range.
         contrast_range: of the factor.
+        low_resolution: probability of sampling at a lower resolution and back.
+        low_resolution_range: of the share of voxels that is kept along each axis.
         gamma_inverted: probability of a gamma change of the inverted patch, inverted back.
         gamma: probability of raising the patch, mapped to [0, 1], to a power.
         gamma_range: of the power, for both.
         keep_statistics: whether a gamma change gives the patch its old mean and standard deviation back.
+        in_plane: blur and low resolution act on the last two axes only; for volumes with thick slices.
         channels_apart: draw brightness, offset, contrast and gamma anew for each channel of a struck patch.
     """
 
@@ -67,16 +74,21 @@ class ShadeConfig(Config):
     inversion: Probability = 0.0
     noise: Probability = 0.1
     noise_variance: NotNegativeRange = (0.0, 0.1)
+    blur: Probability = 0.0
+    blur_sigma: PositiveRange = (0.5, 1.0)
     brightness: Probability = 0.15
     brightness_range: NotNegativeRange = (0.75, 1.25)
     offset: Probability = 0.0
     offset_range: Range = (-0.2, 0.2)
     contrast: Probability = 0.15
     contrast_range: NotNegativeRange = (0.75, 1.25)
+    low_resolution: Probability = 0.0
+    low_resolution_range: ShareRange = (0.5, 1.0)
     gamma_inverted: Probability = 0.0
     gamma: Probability = 0.3
     gamma_range: PositiveRange = (0.7, 1.5)
     keep_statistics: bool = False
+    in_plane: bool = False
     channels_apart: bool = False
 
     def check(self, channels: int) -> None:
@@ -104,6 +116,10 @@ def draw_shade(rng: torch.Generator, config: ShadeConfig, shape: torch.Size) -> 
     """
     config.check(shape[1])
     batch, columns = shape[0], shape[1] if config.channels_apart else 1
+    ndim = len(shape) - 2
+    moved = torch.arange(ndim) >= (ndim - 2 if config.in_plane else 0)
+    sigma = draw_values(rng, config.blur_sigma, (batch, ndim)) * moved
+    zoom = torch.where(moved, draw_values(rng, config.low_resolution_range, (batch, 1)), 1.0)
     noise = partial(add_noise, seed=int(torch.randint(2**31, (), generator=rng)))
     power = partial(raise_to_power, keep_statistics=config.keep_statistics)
     power_inverted = partial(raise_to_power, keep_statistics=config.keep_statistics, inverted=True)
@@ -119,9 +135,11 @@ def draw_shade(rng: torch.Generator, config: ShadeConfig, shape: torch.Size) -> 
         draw_colour(rng, config, batch),
         strike(invert, draw_strikes(rng, config.inversion, batch), torch.zeros(batch, 1)),
         draw(noise, config.noise, draw_values(rng, config.noise_variance, (batch, 1)).sqrt(), 0.0),
+        draw(blur, config.blur, sigma, 0.0),
         draw(multiply, config.brightness, factors(config.brightness_range), 1.0),
         draw(shift, config.offset, draw_values(rng, config.offset_range, (batch, columns)), 0.0),
         draw(stretch, config.contrast, factors(config.contrast_range), 1.0),
+        draw(coarsen, config.low_resolution, zoom, 1.0),
         draw(power_inverted, config.gamma_inverted, factors(config.gamma_range), 1.0),
         draw(power, config.gamma, factors(config.gamma_range), 1.0),
     )
