@@ -1,73 +1,170 @@
-"""Laws of the plan: whatever the data set, the recipe fits it, is buildable and says why."""
+"""Laws of the plan: whatever the data set, the recipe fits it, is buildable and says why; and single rules."""
 
 import math
+from typing import Any
 
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.plan.fingerprints import EXTREMES, classes, ct, fingerprint
 
-from ushape.core.labels import Labels
 from ushape.nets.unet import UNet
-from ushape.plan.fingerprint import Fingerprint
-from ushape.plan.recipe import read_recipe, to_toml
-from ushape.plan.rules import choose_levels, choose_patch_size, make_plan
+from ushape.plan.intensity import choose_intensity, find_ct
+from ushape.plan.reasons import HABITS, value_at
+from ushape.plan.recipe import Recipe, read_recipe, to_toml
+from ushape.plan.rules import make_plan
+from ushape.plan.shape import choose_kernels, choose_patch_size, choose_strides
+from ushape.plan.space import Grid, choose_crop, choose_spacing, plan_grid, target_spacing
+from ushape.prep.intensity import DatasetStats, ZScore
+
+LENGTHS = st.integers(1, 3000)
+STEPS = st.floats(0.1, 10)
+SIZES = st.one_of(st.tuples(LENGTHS, LENGTHS), st.tuples(LENGTHS, LENGTHS, LENGTHS))
+GRIDS = SIZES.flatmap(lambda size: st.tuples(st.just(size), st.tuples(*[STEPS] * len(size))))
+Drawn = tuple[tuple[int, ...], tuple[float, ...]]
+COUNTS = st.fixed_dictionaries({"cases": st.integers(1, 5000), "channels": st.integers(1, 6)})
 
 
-def fingerprint(size: tuple[int, ...], cases: int, channels: int, classes: int) -> Fingerprint:
-    return Fingerprint(
-        cases=cases,
-        channels=channels,
-        dtype="uint8",
-        min_size=tuple(max(length // 2, 1) for length in size),
-        median_size=size,
-        max_size=tuple(2 * length for length in size),
-        spacing=(1.0,) * len(size),
-        unit="px",
-        value_range=(0.0, 255.0),
-        class_shares=(1 / classes,) * classes,
-    )
-
-
-SIZES = st.integers(1, 3000)
-CASES, CHANNELS, CLASSES = st.integers(1, 5000), st.integers(1, 6), st.integers(2, 8)
-
-
-@given(st.tuples(SIZES, SIZES), CASES, CHANNELS, CLASSES)
+@given(SIZES, COUNTS, st.integers(2, 8))
 @settings(max_examples=40)
 def test_any_data_set_gets_a_complete_recipe_that_reads_back(
-    size: tuple[int, int], cases: int, channels: int, classes: int
+    size: tuple[int, ...], counts: dict[str, int], count: int
 ) -> None:
-    labels = Labels(names=tuple(f"c{i}" for i in range(classes)), values=tuple(range(classes)))
-    recipe, reasons = make_plan(fingerprint(size, cases, channels, classes), labels)
+    labels = classes(count)
+    recipe, reasons = make_plan(fingerprint(size, **counts), labels)
     assert recipe.data.labels == labels
-    assert (recipe.net.in_channels, recipe.net.classes) == (channels, classes)
+    assert (recipe.net.ndim, recipe.net.in_channels, recipe.net.classes) == (len(size), counts["channels"], count)
     assert recipe.patches.batch >= 2
     assert read_recipe(to_toml(recipe, reasons), "recipe") == recipe
     assert all(reasons.values())
 
 
-@given(st.tuples(SIZES, SIZES))
-def test_every_level_divides_the_patch_and_keeps_voxels(size: tuple[int, int]) -> None:
-    patch = choose_patch_size(fingerprint(size, 10, 1, 2)).value
-    levels = choose_levels(patch).value
-    assert levels >= 2
-    assert all(length % 2 ** (levels - 1) == 0 for length in patch)
-    assert min(patch) >> (levels - 1) >= 4
+@given(GRIDS)
+def test_every_level_divides_the_patch_and_keeps_voxels(drawn: Drawn) -> None:
+    grid = Grid(*drawn)
+    patch, strides = choose_patch_size(grid).value, choose_strides(grid).value
+    total = [math.prod(column) for column in zip(*strides, strict=True)]
+    assert 2 <= len(strides) <= 4
+    assert all(length % factor == 0 for length, factor in zip(patch, total, strict=True))
+    assert math.prod(length // factor for length, factor in zip(patch, total, strict=True)) > 1
+    assert len(choose_kernels(grid, strides).value) == len(strides)
 
 
-@given(st.tuples(SIZES, SIZES))
-def test_a_patch_is_not_much_larger_than_the_median_image(size: tuple[int, int]) -> None:
-    patch = choose_patch_size(fingerprint(size, 10, 1, 2)).value
-    assert all(length < full + 16 for length, full in zip(patch, size, strict=True))
+@given(GRIDS)
+def test_a_patch_is_bounded_by_the_image_and_by_what_a_step_may_cost(drawn: Drawn) -> None:
+    grid = Grid(*drawn)
+    patch = choose_patch_size(grid).value
+    assert all(length < full + 16 for length, full in zip(patch, grid.size, strict=True))
+    assert math.prod(patch) <= {2: 4 * 128**2, 3: 4 * 64**3}[len(patch)]
 
 
-def test_the_planned_net_can_be_built() -> None:
-    recipe, _ = make_plan(fingerprint((256, 256), 30, 1, 2), Labels())
-    assert sum(weight.numel() for weight in UNet(recipe.net).parameters()) > 100_000
+@pytest.mark.parametrize("name", [name for name, (facts, _) in EXTREMES.items() if facts.ndim == 3])
+def test_nets_for_extreme_volumes_can_be_built_and_take_their_patch(name: str) -> None:
+    recipe, _ = make_plan(*EXTREMES[name])
+    thin = recipe.net.model_copy(update={"widths": (2,) * len(recipe.net.widths)})
+    patch = tuple(max(length // 4, 1) for length in recipe.patches.size)
+    with torch.no_grad():
+        logits = UNet(thin)(torch.zeros(1, thin.in_channels, *patch))
+    assert logits.shape == (1, thin.classes, *patch)
 
 
 def test_a_step_is_about_as_dear_for_small_images_as_for_large_ones() -> None:
     costs = []
     for size in ((64, 64), (256, 256), (2000, 2000)):
-        patches = make_plan(fingerprint(size, 500, 1, 2), Labels())[0].patches
+        patches = make_plan(fingerprint(size, cases=500), classes(2))[0].patches
         costs.append(patches.batch * math.prod(patches.size))
     assert max(costs) <= 4 * min(costs)
+
+
+def test_volumes_can_be_planned_slice_by_slice() -> None:
+    recipe, reasons = make_plan(ct((30, 512, 400), spacing=(5.0, 0.5, 0.5)), classes(2), slices=True)
+    assert (recipe.net.ndim, recipe.patches.size) == (2, (128, 128))
+    assert len(recipe.predict.window.size) == 2
+    assert "slice by slice" in reasons["net.ndim"]
+
+
+def test_every_habit_that_is_explained_is_a_setting() -> None:
+    recipe, reasons = make_plan(fingerprint((64, 64)), classes(2))
+    for name in HABITS:
+        value_at(recipe, name)
+    assert set(HABITS) & set(reasons) == set()
+
+
+THICK: dict[str, Any] = {"unit": "mm", "spacing": (5.0, 0.8, 0.8), "spacing_p10": (2.5, 0.7, 0.7)}
+
+
+def test_the_target_spacing_is_the_median_but_finer_along_an_axis_that_is_far_coarser_and_shorter() -> None:
+    assert target_spacing(fingerprint((40, 512, 512), **THICK)) == (2.5, 0.8, 0.8)
+    assert target_spacing(fingerprint((300, 512, 512), **THICK)) == (5.0, 0.8, 0.8)  # not shorter
+    assert target_spacing(fingerprint((40, 512, 512), **THICK | {"spacing": (2.0, 0.8, 0.8)})) == (2.0, 0.8, 0.8)
+    assert target_spacing(fingerprint((40, 512, 512), **THICK | {"spacing_p10": (0.1,) * 3})) == (0.8, 0.8, 0.8)
+
+
+@pytest.mark.parametrize(("low", "high", "changes"), [(0.96, 1.04, False), (0.9, 1.0, True), (1.0, 1.1, True)])
+def test_nothing_is_resampled_for_differences_that_are_small(low: float, high: float, changes: bool) -> None:
+    ends = {"unit": "mm", "spacing_min": (low, 1.0, 1.0), "spacing_max": (high, 1.0, 1.0)}
+    chosen = choose_spacing(fingerprint((40, 40, 40), **ends)).value
+    assert chosen == ((1.0, 1.0, 1.0) if changes else "none")
+
+
+def test_nothing_is_resampled_whose_unit_is_not_known() -> None:
+    facts = fingerprint((40, 40), spacing_max=(3.0, 3.0))
+    assert choose_spacing(facts).value == "none"
+    recipe, _ = make_plan(facts, classes(2))
+    assert recipe.prep.resample.unit == "px"
+
+
+def test_the_grid_of_the_plan_is_that_of_the_prepared_median_case() -> None:
+    facts = fingerprint((40, 500, 500), content_size=(40, 400, 300), **THICK)
+    assert plan_grid(facts, "none", (2.5, 1.0, 1.0)) == Grid((80, 400, 400), (2.5, 1.0, 1.0))
+    assert plan_grid(facts, "nonzero", "none") == Grid((40, 400, 300), (5.0, 0.8, 0.8))
+
+
+def test_an_empty_margin_is_cropped_where_it_is_one() -> None:
+    empty = {"content_removed": 0.2, "unit": "mm"}
+    assert choose_crop(fingerprint((9, 9, 9), **empty), is_ct=False).value == "nonzero"
+    assert choose_crop(fingerprint((9, 9, 9), **empty | {"content_removed": 0.05}), is_ct=False).value == "none"
+    assert choose_crop(fingerprint((9, 9, 9), **empty), is_ct=True).value == "none"
+    assert choose_crop(fingerprint((9, 9), content_removed=0.9), is_ct=False).value == "none"
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, True),
+        ({"channel_names": ("CT",), "value_range": (0.0, 1.0)}, True),  # the data set knows
+        ({"channel_names": ("MRI",)}, False),
+        ({"channel_names": ("CT", "PET"), "channels": 2}, False),
+        ({"is_whole": False}, False),
+        ({"median_low": 0.0}, False),
+        ({"value_range": (-1024.0, 1.7e6)}, False),
+        ({"unit": "px"}, False),
+    ],
+)
+def test_ct_is_told_by_name_or_by_its_values(facts: dict[str, Any], expected: bool) -> None:
+    assert find_ct(ct((9, 9, 9), **facts)).value is expected
+
+
+def test_ct_is_standardised_by_its_foreground_and_all_else_image_by_image() -> None:
+    (step,) = choose_intensity(ct((9, 9, 9))).value
+    assert step == DatasetStats(low=(-80.0,), high=(240.0,), mean=(95.0,), std=(45.0,))
+    assert choose_intensity(ct((9, 9, 9), foreground=())).value == (ZScore(),)
+    assert choose_intensity(fingerprint((9, 9, 9))).value == (ZScore(),)
+    assert choose_intensity(fingerprint((9, 9, 9), content_removed=0.3)).value == (ZScore(within="nonzero"),)
+    assert choose_intensity(fingerprint((9, 9), content_removed=0.3)).value == (ZScore(),)
+
+
+def test_axes_much_coarser_than_the_others_are_halved_and_looked_along_later() -> None:
+    grid = Grid((30, 512, 512), (5.0, 0.5, 0.5))
+    strides = choose_strides(grid).value
+    assert strides == ((1, 1, 1), (1, 2, 2), (1, 2, 2), (1, 2, 2))
+    assert choose_kernels(grid, strides).value == ((1, 3, 3), (1, 3, 3), (1, 3, 3), (3, 3, 3))
+    alike = Grid((64, 64, 64), (1.0, 1.0, 1.0))
+    assert choose_strides(alike).value == ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
+    short = Grid((9, 64, 64), (1.0, 1.0, 1.0))
+    assert choose_strides(short).value == ((1, 1, 1), (2, 2, 2), (1, 2, 2), (1, 2, 2))
+
+
+def test_a_default_recipe_is_no_plan() -> None:
+    assert make_plan(fingerprint((64, 64)), classes(2))[0] != Recipe()

@@ -22,7 +22,7 @@ def plan(
     changes: Annotated[list[str] | None, Flag("--set", help="Any field of the recipe: net.up=transpose.")] = None,
     as_json: Annotated[bool, Flag("--json", help="Print fingerprint and recipe as JSON.")] = False,
 ) -> None:
-    """Look at a data set and print what would be trained on it, each choice with its reason."""
+    """Look at a data set and print what was decided for it, each choice with its reason; -o writes the whole recipe."""
     from ushape.core.events import ignore_events
     from ushape.core.files import write_text
     from ushape.workflows.design import FitRequest, design
@@ -36,6 +36,7 @@ def plan(
     else:
         with listening() as listener:
             designed = design(request, listener)
-        typer.echo(designed.text if output is None else f"recipe: {output}")
+        typer.echo(designed.decisions, nl=False)
+        typer.echo(f"recipe: {output}" if output else "all other settings, with their reasons: -o recipe.toml")
     if output is not None:
         write_text(output, designed.text)

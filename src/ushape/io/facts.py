@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped
@@ -102,7 +103,22 @@ def describe_mask(path: Path, *, axes: str = "") -> MaskFacts:
     return MaskFacts(values.shape, count_values(values), digest(values[None]), raster.geometry, dtype)
 
 
-def common_channels(facts: Mapping[str, ImageFacts]) -> int:
+@runtime_checkable
+class HasChannels(Protocol):
+    """What facts must hold for `common_channels`."""
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """Size without channels."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """How many different ones."""
+        ...
+
+
+def common_channels(facts: Mapping[str, HasChannels]) -> int:
     """Choose the number of channels that `fit_channels` can bring all images to: 1, or that of all that are not gray.
 
     Args:

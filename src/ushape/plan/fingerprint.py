@@ -6,34 +6,72 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float32, Float64
+from numpy import ndarray
 
 from ushape.core.config import Config
 from ushape.core.errors import ShapeError
 from ushape.core.labels import Labels
-from ushape.io.facts import ImageFacts, common_channels
+from ushape.io.facts import common_channels
+from ushape.plan.facts import CaseFacts
+
+
+class Intensity(Config):
+    """How bright the foreground of a data set is in one channel; each case counts alike.
+
+    Attributes:
+        low: the 0.5th percentile.
+        high: the 99.5th percentile.
+    """
+
+    low: float
+    high: float
+    mean: float
+    std: float
 
 
 class Fingerprint(Config):
     """What a data set is like. Sizes and spacings are per axis, in array axis order.
 
+    Volumes in mm are taken as if their axes ran towards superior, anterior and right, whatever their files do.
+
     Attributes:
         cases: how many there are.
         channels: of the images; gray images among coloured ones count as coloured, colour files that are gray as gray.
+        channel_names: as the data set calls them; () if it does not.
         dtype: the most frequent stored type.
-        unit: of the spacing, "mm" or "px".
+        is_whole: whether all intensities are whole numbers.
+        spacing: the median of the cases.
+        spacing_p10: the 10th percentile of the cases, the fine end.
+        spacing_min: of any case.
+        spacing_max: of any case.
+        unit: of the spacing: "mm" where all cases say theirs, else "px", and all spacings are 1.
+        content_size: median size of the box around what is not 0.
+        content_removed: median share of the voxels that lie outside that box.
         value_range: the lowest and the highest pixel value of all images.
+        median_low: the median of the images' lowest values.
+        foreground: per channel; () where no case has foreground.
         class_shares: share of all labelled voxels that each class takes, the background first.
     """
 
     cases: int
     channels: int
+    channel_names: tuple[str, ...] = ()
     dtype: str
+    is_whole: bool
     min_size: tuple[int, ...]
     median_size: tuple[int, ...]
     max_size: tuple[int, ...]
     spacing: tuple[float, ...]
+    spacing_p10: tuple[float, ...]
+    spacing_min: tuple[float, ...]
+    spacing_max: tuple[float, ...]
     unit: str
+    content_size: tuple[int, ...]
+    content_removed: float
     value_range: tuple[float, float]
+    median_low: float
+    foreground: tuple[Intensity, ...]
     class_shares: tuple[float, ...]
 
     @property
@@ -41,39 +79,61 @@ class Fingerprint(Config):
         """The number of spatial axes."""
         return len(self.median_size)
 
-    @property
-    def voxels(self) -> float:
-        """The data set's size in voxels, about."""
-        return float(np.prod(self.median_size)) * self.cases
-
 
 def take_fingerprint(
-    images: Mapping[str, ImageFacts], labels: Labels, pixels_per_value: Mapping[int, int]
+    cases: Mapping[str, CaseFacts],
+    labels: Labels,
+    pixels_per_value: Mapping[int, int],
+    channel_names: Sequence[str] = (),
 ) -> Fingerprint:
-    """Bring the facts of all images together.
+    """Bring the facts of all cases together.
 
     Args:
-        images: by file name, for messages.
+        cases: by file name, for messages.
         pixels_per_value: how often each label value occurs in the mask files.
+        channel_names: what the data set calls its channels, if it does.
     Raises:
         DataError: the images are of different dimensions, or of channels that do not go together.
     """
-    facts = list(images.values())
-    sizes = [fact.space for fact in facts]
+    facts = list(cases.values())
+    sizes, contents = [fact.space for fact in facts], [fact.content for fact in facts]
     if len({len(size) for size in sizes}) > 1:
         raise ShapeError("data set: expected images of one kind, got 2D and 3D; train on each kind by itself")
+    unit, spacings = _spacings(facts)
+    channels = common_channels(cases)
     return Fingerprint(
         cases=len(facts),
-        channels=common_channels(images),
+        channels=channels,
+        channel_names=tuple(channel_names),
         dtype=Counter(fact.dtype for fact in facts).most_common(1)[0][0],
+        is_whole=all(fact.is_whole for fact in facts),
         min_size=_per_axis(sizes, np.min),
         median_size=_per_axis(sizes, np.median),
         max_size=_per_axis(sizes, np.max),
-        spacing=tuple(float(value) for value in np.median([fact.geometry.spacing for fact in facts], axis=0)),
-        unit=facts[0].geometry.unit,
+        spacing=_floats(np.median(spacings, axis=0)),
+        spacing_p10=_floats(np.percentile(spacings, 10, axis=0)),
+        spacing_min=_floats(spacings.min(axis=0)),
+        spacing_max=_floats(spacings.max(axis=0)),
+        unit=unit,
+        content_size=_per_axis(contents, np.median),
+        content_removed=float(np.median(1 - np.prod(contents, axis=1) / np.prod(sizes, axis=1))),
         value_range=(min(fact.low for fact in facts), max(fact.high for fact in facts)),
+        median_low=float(np.median([fact.low for fact in facts])),
+        foreground=measure_foreground([fact.foreground for fact in facts], channels),
         class_shares=class_shares(labels, pixels_per_value),
     )
+
+
+def measure_foreground(samples: Sequence[Float32[ndarray, "_ _"]], channels: int) -> tuple[Intensity, ...]:
+    """Describe the foreground's intensities; the one channel of a gray picture stands for all.
+
+    >>> measure_foreground([np.array([[1.0, 3.0]], dtype=np.float32)], 1)
+    (Intensity(low=1.01, high=2.99, mean=2.0, std=1.0),)
+    """
+    pooled = np.concatenate([np.broadcast_to(one, (channels, one.shape[1])) for one in samples], axis=1)
+    if not pooled.size:
+        return ()
+    return tuple(_describe(channel.astype(np.float64)) for channel in pooled)
 
 
 def class_shares(labels: Labels, pixels_per_value: Mapping[int, int]) -> tuple[float, ...]:
@@ -90,5 +150,25 @@ def class_shares(labels: Labels, pixels_per_value: Mapping[int, int]) -> tuple[f
     return tuple(counted.get(value, 0) / total for value in labels.values)
 
 
+def _spacings(facts: Sequence[CaseFacts]) -> tuple[str, Float64[ndarray, "cases axes"]]:
+    """Return unit and spacing of all cases: in pixels, 1 each, where a case does not say."""
+    spacings = np.array([fact.spacing for fact in facts])
+    has_unit = all(fact.unit == "mm" for fact in facts)
+    return ("mm", spacings) if has_unit else ("px", np.ones_like(spacings))
+
+
+def _describe(values: ndarray) -> Intensity:
+    low, high = np.percentile(values, (0.5, 99.5))
+    return Intensity(low=_round(low), high=_round(high), mean=_round(values.mean()), std=_round(values.std()))
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
 def _per_axis(sizes: Sequence[tuple[int, ...]], reduce: Callable[..., np.ndarray]) -> tuple[int, ...]:
     return tuple(int(value) for value in reduce(sizes, axis=0))
+
+
+def _floats(values: ndarray) -> tuple[float, ...]:
+    return tuple(_round(value) for value in values)

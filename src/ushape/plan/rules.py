@@ -1,9 +1,8 @@
-"""The decisions: one pure function each, from facts to a value and its reason. No file is read here."""
+"""The decisions brought together: facts in, a recipe and its reasons out. No file is read here."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ushape.core.labels import Labels
@@ -12,68 +11,47 @@ from ushape.losses.terms import CrossEntropyConfig, DiceConfig
 from ushape.nets.blocks import BlockConfig
 from ushape.nets.config import UNetConfig
 from ushape.patches.sampler import PatchConfig
+from ushape.plan.decision import Decision
 from ushape.plan.fingerprint import Fingerprint
+from ushape.plan.intensity import choose_intensity, find_ct
 from ushape.plan.recipe import DataConfig, Reasons, Recipe
+from ushape.plan.shape import (
+    choose_kernels,
+    choose_patch_size,
+    choose_strides,
+    choose_widths,
+    choose_window,
+)
+from ushape.plan.space import Grid, choose_crop, choose_orientation, choose_spacing, plan_grid
 from ushape.predict.predictor import PredictConfig
-from ushape.predict.windows import WindowConfig
 from ushape.prep.pipeline import PrepConfig
+from ushape.prep.resample import ResampleConfig
 from ushape.train.config import TrainConfig
 
-SMALLEST_GRID = {2: 16, 3: 4}
-"""An axis is halved while at least this many voxels would be left for the deepest level."""
-PATCH_MULTIPLE = {2: 16, 3: 8}
 VOXELS_PER_STEP = 8 * 128 * 128
 """Voxels of one training step: what two CPU cores do in about half a second in bf16."""
-LONGEST_PATCH = {2: 128, 3: 64}
-DEEPEST = 4
-FIRST_WIDTH = 32
+FEWEST_PATCHES, MOST_PATCHES = 2, 16
+RARE = 0.5
+"""Share of the voxels below which the background is the rarer part."""
+
+Part = tuple[Any, Reasons]
+"""A table of the recipe, and the reasons for its fields by their dotted names."""
 
 
-@dataclass(frozen=True)
-class Decision:
-    """A value and why it was chosen."""
+def choose_batch(voxels: float, patch: tuple[int, ...]) -> Decision:
+    """Fill a step with about `VOXELS_PER_STEP` voxels, but with no more patches than the data fills; at least 2.
 
-    value: Any
-    reason: str
-
-
-def choose_patch_size(fingerprint: Fingerprint) -> Decision:
-    """Take the median image, up to a longest side; rounded up so that every level divides it."""
-    multiple = PATCH_MULTIPLE[fingerprint.ndim]
-    longest = LONGEST_PATCH[fingerprint.ndim]
-    size = tuple(min(longest, math.ceil(s / multiple) * multiple) for s in fingerprint.median_size)
-    if all(have >= s for have, s in zip(size, fingerprint.median_size, strict=True)):
-        return Decision(size, "holds the median image whole")
-    return Decision(size, f"at most {longest} per axis: enough context, and many different patches per minute")
-
-
-def choose_window(patch: tuple[int, ...]) -> Decision:
-    """Predict pictures in windows of twice the patch, which overlap by half a patch; volumes as trained."""
-    if len(patch) == 2:
-        window = WindowConfig(size=tuple(2 * size for size in patch), overlap=0.25)
-        return Decision(window, "twice the patch, overlapping by half a patch: few voxels are predicted twice")
-    return Decision(WindowConfig(size=patch), "as trained")
-
-
-def choose_levels(patch: tuple[int, ...]) -> Decision:
-    """Halve the patch while its shortest axis keeps `SMALLEST_GRID` voxels."""
-    halvings = int(math.log2(max(min(patch) // SMALLEST_GRID[len(patch)], 1)))
-    levels = max(2, min(halvings + 1, DEEPEST))
-    return Decision(levels, f"the deepest level still sees {min(patch) >> (levels - 1)} voxels per axis")
-
-
-def choose_widths(levels: int) -> Decision:
-    """Double the channels at each level."""
-    widths = tuple(FIRST_WIDTH * 2**level for level in range(levels))
-    return Decision(widths, f"doubled at each of {levels} levels")
-
-
-def choose_batch(fingerprint: Fingerprint, patch: tuple[int, ...]) -> Decision:
-    """Fill a step with about `VOXELS_PER_STEP` voxels, but with no more patches than the data fills; at least 2."""
-    by_cost = round(VOXELS_PER_STEP / math.prod(patch))
-    by_data = int(fingerprint.voxels / math.prod(patch))
-    batch = max(2, min(by_cost, by_data, 16))
-    return Decision(batch, f"{batch * math.prod(patch):,} voxels per step, which a CPU still does in good time")
+    Args:
+        voxels: of all cases together, about.
+    """
+    by_cost, by_data = round(VOXELS_PER_STEP / math.prod(patch)), int(voxels / math.prod(patch))
+    batch = max(FEWEST_PATCHES, min(by_cost, by_data, MOST_PATCHES))
+    total = f"{batch * math.prod(patch):,} voxels per step"
+    if batch > by_cost:
+        return Decision(batch, f"{total}; fewer than {batch} patches make a noisy step")
+    if batch == by_data:
+        return Decision(batch, f"{total}, no more than all images have together")
+    return Decision(batch, f"{total}, which a CPU still does in good time")
 
 
 def choose_head(labels: Labels) -> Decision:
@@ -87,37 +65,33 @@ def choose_loss(fingerprint: Fingerprint) -> Decision:
     Dice pays for the rare: where class 0 covers less than half of the image it is a structure of its own (membranes
     between cells, say), and leaving it out would train the others only.
     """
-    background = fingerprint.class_shares[0] < 0.5
+    background = fingerprint.class_shares[0] < RARE
     loss = LossConfig(ce=CrossEntropyConfig(), dice=DiceConfig(background=background))
     kind = "class 0 is rarer than the rest, so Dice counts it too" if background else "Dice counts the foreground"
-    return Decision(loss, f"cross-entropy for every voxel, Dice for rare classes; {kind}")
+    return Decision(loss, kind)
 
 
-def make_plan(fingerprint: Fingerprint, labels: Labels) -> tuple[Recipe, Reasons]:
+def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False) -> tuple[Recipe, Reasons]:
     """Decide everything.
 
+    Args:
+        slices: whether volumes are trained on as slices along their first axis, by a 2D net.
     Returns:
         The recipe, and for each field that was decided the reason.
     """
-    patch = choose_patch_size(fingerprint)
-    levels = choose_levels(patch.value)
-    widths = choose_widths(levels.value)
-    loss = choose_loss(fingerprint)
-    window = choose_window(patch.value)
-    batch = choose_batch(fingerprint, patch.value)
-    head = choose_head(labels)
+    prep, why_prep = _plan_prep(fingerprint)
+    grid = plan_grid(fingerprint, prep.crop, prep.resample.spacing)
+    voxels = float(math.prod(grid.size)) * fingerprint.cases
+    seen = Grid(grid.size[1:], grid.spacing[1:]) if slices else grid
+    net, why_net = _plan_net(fingerprint, labels, seen)
+    patch = choose_patch_size(seen)
+    batch, window = choose_batch(voxels, patch.value), choose_window(patch.value)
+    loss, head = choose_loss(fingerprint), choose_head(labels)
     recipe = Recipe(
         head=head.value,
         data=DataConfig(channels=fingerprint.channels, labels=labels),
-        prep=PrepConfig(),
-        net=UNetConfig(
-            ndim=fingerprint.ndim,
-            in_channels=fingerprint.channels,
-            classes=labels.count,
-            widths=widths.value,
-            block=BlockConfig(norm="instance"),
-            up="linear",
-        ),
+        prep=prep,
+        net=net,
         loss=loss.value,
         patches=PatchConfig(size=patch.value, batch=batch.value),
         train=TrainConfig(),
@@ -125,21 +99,80 @@ def make_plan(fingerprint: Fingerprint, labels: Labels) -> tuple[Recipe, Reasons
     )
     reasons = {
         "head": head.reason,
-        "data.channels": f"the images have {fingerprint.channels} that differ",
-        "data.labels": f"the values found in the masks; class shares {_percentages(fingerprint.class_shares)}",
-        "prep.intensity": "brightness differs between images: each channel to mean 0 and standard deviation 1",
-        "net.widths": f"{widths.reason}; {levels.reason}",
-        "net.block.norm": "each image by its own statistics: data sets mix stains, devices and exposures",
-        "net.up": "no checkerboards, and fewer weights than transposed convolutions",
+        "data.channels": "as many as differ in the images",
+        **_explain_labels(fingerprint, labels),
+        **why_prep,
+        **why_net,
+        "loss.ce.weight": "cross-entropy for every voxel",
+        "loss.dice.weight": "Dice for rare classes",
         "loss.dice.background": loss.reason,
         "patches.size": patch.reason,
         "patches.batch": batch.reason,
-        "patches.foreground": "every step sees foreground, however rare it is",
         "predict.window.size": window.reason,
+        "predict.window.overlap": "a quarter of the window" if len(patch.value) == 2 else "half a window",
         "train.minutes": "set it by --minutes; or --epochs for a number of epochs instead",
     }
     return recipe, reasons
 
 
-def _percentages(shares: tuple[float, ...]) -> str:
-    return ", ".join(f"{share:.1%}" for share in shares)
+def _explain_labels(fingerprint: Fingerprint, labels: Labels) -> Reasons:
+    shares = ", ".join(f"{share:.1%}" for share in fingerprint.class_shares)
+    reasons = {
+        "data.labels.names": f"shares of the voxels: {shares}",
+        "data.labels.values": "as found in the masks, or as the data set or a recipe names them",
+        "data.labels.merge": "every value above 0 is one class",
+        "data.labels.ignore": "such voxels neither train nor count",
+    }
+    return {name: why for name, why in reasons.items() if getattr(labels, name.rsplit(".", 1)[1]) != "none"}
+
+
+def _plan_prep(fingerprint: Fingerprint) -> tuple[PrepConfig, Reasons]:
+    orientation, spacing = choose_orientation(fingerprint), choose_spacing(fingerprint)
+    crop = choose_crop(fingerprint, is_ct=find_ct(fingerprint).value)
+    intensity = choose_intensity(fingerprint)
+    prep = PrepConfig(
+        orientation=orientation.value,
+        crop=crop.value,
+        intensity=intensity.value,
+        resample=ResampleConfig.model_validate({"spacing": spacing.value, "unit": fingerprint.unit}),
+    )
+    reasons = {
+        "prep.orientation": orientation.reason,
+        "prep.crop": crop.reason,
+        "prep.intensity": intensity.reason,
+        "prep.resample.spacing": spacing.reason,
+        "prep.resample.unit": "the unit of the files' spacing",
+    }
+    return prep, reasons
+
+
+def _plan_net(fingerprint: Fingerprint, labels: Labels, grid: Grid) -> tuple[UNetConfig, Reasons]:
+    strides = choose_strides(grid)
+    kernels = choose_kernels(grid, strides.value)
+    widths = choose_widths(len(strides.value))
+    ndim = len(grid.size)
+    net = {
+        "ndim": ndim,
+        "in_channels": fingerprint.channels,
+        "classes": labels.count,
+        "widths": widths.value,
+        "strides": () if _is_uniform(strides.value[1:], 2) else strides.value,
+        "kernels": () if _is_uniform(kernels.value, 3) else kernels.value,
+        "block": BlockConfig(norm="instance"),
+        "up": "linear",
+    }
+    reasons = {
+        "net.ndim": f"{ndim}D, as the images" if ndim == fingerprint.ndim else "slice by slice along the first axis",
+        "net.in_channels": "the channels of the images",
+        "net.classes": "one logit per class",
+        "net.widths": f"{widths.reason}; {strides.reason}",
+        "net.strides": strides.reason if net["strides"] else "2 everywhere: all axes are alike",
+        "net.kernels": kernels.reason if net["kernels"] else "3 everywhere: all axes are alike",
+        "net.block.norm": "each image by its own statistics: data sets mix stains, devices and exposures",
+        "net.up": "no checkerboards, and fewer weights than transposed convolutions",
+    }
+    return UNetConfig.model_validate(net), reasons
+
+
+def _is_uniform(rows: tuple[tuple[int, ...], ...], number: int) -> bool:
+    return all(value == number for row in rows for value in row)

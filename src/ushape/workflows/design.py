@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ushape.core.config import parse_config, with_fields
-from ushape.core.errors import ConfigError
+from ushape.core.config import with_fields
 from ushape.core.events import Listener
-from ushape.core.labels import Labels
+from ushape.plan.reasons import explain_habits, show_decisions, value_at
 from ushape.plan.recipe import Reasons, Recipe, overlay_recipe, parse_toml, read_file, to_toml
 from ushape.plan.rules import make_plan
 from ushape.workflows.engine import check_sizes
 from ushape.workflows.survey import DataSet, survey
-
-LABELS = "data.labels."
+from ushape.workflows.wishes import read_wishes, wants_slices
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,27 @@ class FitRequest:
 
 @dataclass(frozen=True)
 class Design:
-    """A data set and what is to be trained on it."""
+    """A data set and what is to be trained on it.
+
+    Attributes:
+        planned: the recipe before the user's own choices.
+        reasons: of what was decided; others speak for themselves, or are habits.
+    """
 
     data: DataSet
+    planned: Recipe
     recipe: Recipe
     reasons: Reasons
 
     @property
     def text(self) -> str:
-        """The recipe as TOML, with its reasons."""
-        return to_toml(self.recipe, self.reasons)
+        """The whole recipe as TOML, with its reasons."""
+        return to_toml(self.recipe, explain_habits(self.recipe, self.planned, self.reasons))
+
+    @property
+    def decisions(self) -> str:
+        """What was decided, one line each."""
+        return show_decisions(self.recipe, self.reasons)
 
 
 def design(request: FitRequest, listener: Listener) -> Design:
@@ -58,36 +67,11 @@ def design(request: FitRequest, listener: Listener) -> Design:
     """
     where = request.recipe.name if request.recipe else "recipe"
     table = parse_toml(read_file(request.recipe), where) if request.recipe else {}
-    labels = _find_labels(table, request)
-    foreground = request.foreground or labels.get("merge") == "foreground"
-    named = parse_config(Labels, labels, f"{where}: data.labels") if "values" in labels else None
-    axes = str(request.changes.get("data.axes", _data_table(table).get("axes", "")))
-    data = survey(request.data, listener, labels=named, foreground=foreground, axes=axes)
-    planned, reasons = make_plan(data.fingerprint, data.labels)
+    wishes = read_wishes(table, request.changes, where, foreground=request.foreground)
+    data = survey(request.data, listener, labels=wishes.labels, foreground=wishes.foreground, axes=wishes.axes)
+    planned, reasons = make_plan(data.fingerprint, data.labels, slices=wants_slices(wishes, data.fingerprint.ndim))
     planned = with_fields(planned, {"data.axes": data.found.axes}, "recipe")
     recipe = with_fields(overlay_recipe(planned, table, where), request.changes, "recipe")
     check_sizes(recipe)
-    kept = {name: reason for name, reason in reasons.items() if _at(recipe, name) == _at(planned, name)}
-    return Design(data, recipe, kept | dict.fromkeys(request.changes, "set on the command line"))
-
-
-def _find_labels(table: Mapping[str, Any], request: FitRequest) -> dict[str, Any]:
-    """Return what the recipe file and the changes say of the labels: the survey must know before the plan does."""
-    labels = _data_table(table).get("labels")
-    found = dict(labels) if isinstance(labels, Mapping) else {}
-    found |= {name[len(LABELS) :]: value for name, value in request.changes.items() if name.startswith(LABELS)}
-    if request.foreground and found.get("values") and found.get("merge") != "foreground":
-        raise ConfigError("--foreground: the recipe names the label values already; leave out one of them")
-    return found
-
-
-def _data_table(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = table.get("data")
-    return data if isinstance(data, Mapping) else {}
-
-
-def _at(recipe: Recipe, dotted: str) -> Any:
-    value: Any = recipe
-    for name in dotted.split("."):
-        value = getattr(value, name)
-    return value
+    kept = {name: reason for name, reason in reasons.items() if value_at(recipe, name) == value_at(planned, name)}
+    return Design(data, planned, recipe, kept | dict.fromkeys(request.changes, "set on the command line"))

@@ -9,14 +9,15 @@ from pathlib import Path
 from ushape.core.errors import DataError
 from ushape.core.events import Listener, Message
 from ushape.core.labels import Labels
-from ushape.io.cases import mask_axes
-from ushape.io.facts import describe_pair
+from ushape.io.cases import load_case, mask_axes
 from ushape.io.label_values import LabelFacts, describe_labels, guess_labels
-from ushape.io.layouts import DatasetFiles, find_dataset, show_size
+from ushape.io.layouts import DatasetFiles, Pair, find_dataset, show_size
+from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
 from ushape.plan.fingerprint import Fingerprint, take_fingerprint
+from ushape.prep.label_grid import resample_label_onto
 
 READERS = 2
-"""Threads that read; each holds one image."""
+"""Threads that read; each holds one case."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,22 @@ def survey(
     labels = labels or guess_labels(values, foreground=foreground)
     if labels.overlap != "none":
         raise DataError(f"{folder}: classes that overlap cannot be trained on yet; merge them, or train one at a time")
-    with ThreadPoolExecutor(READERS) as pool:
-        facts = pool.map(lambda pair: describe_pair(pair, axes=axes), found.pairs)
-        images = {pair.image.name: fact for pair, fact in zip(found.pairs, facts, strict=True)}
-    fingerprint = take_fingerprint(images, labels, values.pixels)
+    cases = _look(replace(found, axes=axes), labels)
+    fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
     _tell(folder, values, labels, fingerprint, listener)
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
+
+
+def _look(found: DatasetFiles, labels: Labels) -> dict[str, CaseFacts]:
+    """Take the facts of every case, by file name; a label on another grid is brought onto its image's."""
+    samples = samples_per_case(len(found.pairs))
+
+    def look(pair: Pair) -> CaseFacts:
+        return take_facts(load_case(pair, labels, axes=found.axes, regrid=resample_label_onto), samples)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        facts = list(pool.map(look, found.pairs))
+    return {pair.image.name: fact for pair, fact in zip(found.pairs, facts, strict=True)}
 
 
 def _tell(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerprint, listener: Listener) -> None:

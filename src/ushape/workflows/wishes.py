@@ -1,0 +1,67 @@
+"""What a user says that must be known before the plan: of labels and axes for the survey, of the net for its size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ushape.core.config import parse_config
+from ushape.core.errors import ConfigError
+from ushape.core.labels import Labels
+
+LABELS = "data.labels."
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What recipe file and flags say; flags have the last word.
+
+    Attributes:
+        labels: the classes, if their values are named.
+        foreground: whether every label value above 0 is one class.
+        axes: of the files' arrays, "" if nothing is said.
+        ndim: of the net, or None.
+    """
+
+    labels: Labels | None
+    foreground: bool
+    axes: str
+    ndim: object
+
+
+def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str, *, foreground: bool) -> Wishes:
+    """Find them in a recipe file's table and in the changes.
+
+    Raises:
+        ConfigError: the labels cannot be used, or contradict each other.
+    """
+    data = _table_at(table, "data")
+    labels = dict(_table_at(data, "labels"))
+    labels |= {name[len(LABELS) :]: value for name, value in changes.items() if name.startswith(LABELS)}
+    if foreground and labels.get("values") and labels.get("merge") != "foreground":
+        raise ConfigError("--foreground: the recipe names the label values already; leave out one of them")
+    return Wishes(
+        labels=parse_config(Labels, labels, f"{where}: data.labels") if "values" in labels else None,
+        foreground=foreground or labels.get("merge") == "foreground",
+        axes=str(changes.get("data.axes", data.get("axes", ""))),
+        ndim=changes.get("net.ndim", _table_at(table, "net").get("ndim")),
+    )
+
+
+def wants_slices(wishes: Wishes, ndim: int) -> bool:
+    """Say whether a 2D net was asked for volumes.
+
+    Args:
+        ndim: of the images.
+    Raises:
+        ConfigError: a 3D net was asked for pictures.
+    """
+    if wishes.ndim == 3 and ndim == 2:
+        raise ConfigError("net.ndim: expected 2, since the images are pictures, got 3; leave it out")
+    return wishes.ndim == 2 and ndim == 3
+
+
+def _table_at(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = table.get(name)
+    return found if isinstance(found, Mapping) else {}
