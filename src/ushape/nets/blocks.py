@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from ushape.core.config import Config, choose
 from ushape.nets.attention import CBAM, SpatialChannelExcite, SqueezeExcite
 from ushape.nets.grid import crop_to
-from ushape.nets.ndim import BATCH_NORMS, LAYERS, Dim, Make, PerAxis
+from ushape.nets.ndim import BATCH_NORMS, LAYERS, Dim, InstanceNorm, Make, PerAxis
 
 ACTIVATIONS: dict[
     str, Make
@@ -29,7 +29,7 @@ ACTIVATIONS: dict[
 }
 NORMS: dict[str, Make] = {
     "batch": lambda ndim, c: LAYERS[ndim].batch_norm(c),
-    "instance": lambda ndim, c: LAYERS[ndim].instance_norm(c, affine=True),
+    "instance": lambda _, c: InstanceNorm(c),
     "group": lambda _, c: nn.GroupNorm(count_groups(c), c),
     "none": lambda *_: nn.Identity(),
 }

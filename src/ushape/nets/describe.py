@@ -83,7 +83,7 @@ WORDS: tuple[tuple[tuple[type[nn.Module], ...], Words], ...] = (
     (ndim.MAX_POOLS, lambda pool: f"max pool {times(pool.kernel_size)}"),
     (ndim.AVERAGE_POOLS, lambda pool: f"average pool {times(pool.kernel_size)}"),
     (ndim.BATCH_NORMS, fixed("batch norm")),
-    (ndim.INSTANCE_NORMS, fixed("instance norm")),
+    ((ndim.InstanceNorm,), fixed("instance norm")),
     ((nn.GroupNorm,), lambda norm: f"group norm {norm.num_groups}"),
     ((nn.ReLU,), fixed("ReLU")),
     ((nn.LeakyReLU,), fixed("leaky ReLU")),

@@ -112,7 +112,7 @@ def choose_timing(parts: Parts, device: str) -> Timing:
         raise ConfigError(f"train: {asked} does not run on {device}; set train.precision to float32 or bf16, or auto")
     if len(wanted) == 1:
         return Timing(wanted[0][0], channels_last=wanted[0][1], seconds=math.nan)
-    shape = (1, parts.cases[0].image.shape[0], *parts.patches.size)
+    shape = (parts.patches.batch, parts.cases[0].image.shape[0], *parts.patches.size)
     return probe_precision(lambda: copy.deepcopy(parts.net), shape, device, wanted)[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -16,7 +17,8 @@ from ushape.core.config import choose
 from ushape.core.errors import ConfigError
 from ushape.train.layout import lay_out, memory_format
 
-ROUNDS = 2
+ROUNDS = 3
+FAR_BEHIND = 1.5
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DEVICES: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
@@ -48,7 +50,7 @@ class Timing:
     """The time of one training step.
 
     Attributes:
-        seconds: the shortest of some: what is longer has waited for other work.
+        seconds: of computing, the shortest of some; on a CPU those of all its threads, of this program alone.
     """
 
     precision: str
@@ -102,19 +104,22 @@ def probe_precision(
 ) -> list[Timing]:
     """Time forward and backward passes in some precisions and layouts, fastest first.
 
-    One patch is enough to compare; a few seconds. They take turns, so that other work on the machine strikes all alike.
+    They take turns, so that other work on the machine strikes all alike; what is `FAR_BEHIND` after a turn drops out.
 
     Args:
-        shape: (b, channels, *space) of the trial batch.
+        shape: (b, channels, *space) of the trial batch: the real one, since a small batch hides what a precision gains.
         candidates: precision, and whether the layout is channels-last.
     """
-    trials = [_make_trial(make_net(), shape, device, channels_last=last) for _, last in candidates]
-    rounds = [
-        [_timed_pass(*trial, precision) for trial, (precision, _) in zip(trials, candidates, strict=True)]
-        for _ in range(ROUNDS + 1)
-    ]
-    fastest = [min(times) for times in zip(*rounds[1:], strict=True)]  # the first round warms up
-    timings = [Timing(precision, last, best) for (precision, last), best in zip(candidates, fastest, strict=True)]
+    trials = {one: _make_trial(make_net(), shape, device, channels_last=one[1]) for one in candidates}
+    for (precision, _), trial in trials.items():
+        _timed_pass(*trial, precision)  # warms up
+    best: dict[tuple[str, bool], float] = {}
+    for _ in range(ROUNDS):
+        limit = FAR_BEHIND * min(best.values(), default=math.inf)
+        for one, trial in trials.items():
+            if best.get(one, 0.0) <= limit:
+                best[one] = min(_timed_pass(*trial, one[0]), best.get(one, math.inf))
+    timings = [Timing(precision, last, seconds) for (precision, last), seconds in best.items()]
     return sorted(timings, key=lambda timing: timing.seconds)
 
 
@@ -128,13 +133,14 @@ def _make_trial(
 
 
 def _timed_pass(net: nn.Module, image: Tensor, precision: str) -> float:
-    started = time.perf_counter()
+    clock = time.process_time if image.device.type == "cpu" else time.perf_counter
+    started = clock()
     with torch.autocast(image.device.type, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
         logits = net(image)
         scalars = [part.float().square().mean() for part in (logits if isinstance(logits, list) else [logits])]
     torch.stack(scalars).sum().backward()  # type: ignore[no-untyped-call]  # torch's stubs lack it
     wait_for(image.device.type)
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def wait_for(device: str) -> None:

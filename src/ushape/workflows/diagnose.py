@@ -23,7 +23,7 @@ EXTRAS = {
     "track": ("tensorboard", "mlflow"),
 }
 TRIAL = UNetConfig(widths=(32, 64, 128), in_channels=1, classes=2)
-TRIAL_SHAPE = (2, 1, 128, 128)
+TRIAL_SHAPE = (8, 1, 128, 128)
 
 
 def diagnose() -> dict[str, dict[str, Any]]:
