@@ -21,7 +21,7 @@ from ushape.core.events import ignore_events
 from ushape.core.files import read_csv
 from ushape.train import callbacks, checkpoint, module
 from ushape.train.run_folder import RunFolder
-from ushape.workflows import fit as fit_module
+from ushape.workflows import training as training_module
 from ushape.workflows.fit import resume
 
 USUAL = {
@@ -97,7 +97,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "after the row of the second epoch, before its checkpoint": die_when(callbacks, "append_metrics", 1, after=True),
     "after the best model, before its row": die_when(checkpoint.KeepBest, "on_validation_epoch_end", 1, after=True),
     "while a checkpoint is written": die_when(checkpoint, "sync_to_disk", 3, after=False),
-    "before the report": die_when(fit_module, "review", 0, after=False),
+    "before the report": die_when(training_module, "review", 0, after=False),
     "by Ctrl-C within an epoch": die_at_step(5, signal.SIGINT),
     "by Ctrl-C in the last step of an epoch": die_at_step(7, signal.SIGINT),
     "by SIGTERM within an epoch": die_at_step(5, signal.SIGTERM),

@@ -12,7 +12,7 @@ from tests.train.tiny import fit_tiny, weights
 from ushape.core.errors import ConfigError, OutputError, TrainingError
 from ushape.train import module
 from ushape.train.run_folder import RunFolder
-from ushape.workflows import fit as fit_module
+from ushape.workflows import training as training_module
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_with_advice_and_leaves_nothing(
@@ -108,7 +108,7 @@ def test_a_failed_start_leaves_no_folder_behind(blobs: Path, tmp_path: Path, mon
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit_module, "make_parts", fail)
+    monkeypatch.setattr(training_module, "make_parts", fail)
     with pytest.raises(KeyboardInterrupt):
         fit_tiny(blobs, tmp_path / "run")
     assert not (tmp_path / "run").exists()

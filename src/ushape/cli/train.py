@@ -25,6 +25,8 @@ FIELDS = {
     "workers": "train.workers",
     "threads": "train.threads",
     "axes": "data.axes",
+    "fold": "data.fold",
+    "folds": "data.folds",
 }
 """Which field of the recipe a flag sets."""
 
@@ -39,6 +41,8 @@ def train(
     lr: Annotated[float | None, Flag(help="Highest learning rate.")] = None,
     seed: Annotated[int | None, Flag(min=0, help="Seed of split, weights and batches.")] = None,
     patience: Annotated[int | None, Flag(min=1, help="Validations without gain before it stops early.")] = None,
+    fold: Annotated[str | None, Flag(metavar="K|all|none", help="Hold out fold K, each, or none.")] = None,
+    folds: Annotated[int | None, Flag(min=2, help="Number of folds; 5 if not given.")] = None,
     foreground: Annotated[bool, Flag("--foreground", help="Train every label above 0 as one class.")] = False,
     device: Annotated[str | None, Flag(help="auto, cpu, cuda or mps.")] = None,
     workers: Annotated[int | None, Flag(min=0, help="Processes that cut patches ahead.")] = None,
@@ -57,7 +61,7 @@ def train(
         "seed": seed,
         "patience": patience,
     }
-    flags |= {"device": device, "workers": workers, "threads": threads, "axes": axes}
+    flags |= {"device": device, "workers": workers, "threads": threads, "axes": axes, "fold": fold, "folds": folds}
     fields = collect_changes({name: value for name, value in flags.items() if value is not None}, changes or [])
     if resume is not None:
         if data or output or recipe or foreground or fields:
@@ -112,5 +116,6 @@ def _finish(run: Path, *, as_json: bool) -> None:
         print_line({"event": "result", "run": str(run), "model": str(model), "report": str(report), "score": score})
         return
     if score.get("mean") is not None:
-        typer.echo(f"best validation Dice: {score['mean']:.4f}")
+        of_folds = f", over {len(score['folds'])} folds" if "folds" in score else ""
+        typer.echo(f"best validation Dice: {score['mean']:.4f}{of_folds}")
     typer.echo(f"model: {model}\nreport: {report}\nnext: ushape predict {model} IMAGES -o OUT")

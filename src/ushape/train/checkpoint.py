@@ -21,6 +21,7 @@ from torch import Tensor
 from ushape.core.errors import DataError, Interrupted
 from ushape.core.files import atomic_path, sync_to_disk
 from ushape.train.module import SegmentationModule
+from ushape.train.run_folder import RunFolder
 from ushape.train.stop import StopRequest
 from ushape.train.validation import ValidationScores, WriteModel
 
@@ -71,8 +72,8 @@ class KeepBest(Callback):
 class SaveLast(Checkpoint):
     """Save the whole training every so often and after each epoch, and end it there when the user asked to stop."""
 
-    def __init__(self, path: Path, stop: StopRequest, every_seconds: float) -> None:
-        self.path, self.stop, self.every_seconds = path, stop, every_seconds
+    def __init__(self, run: RunFolder, stop: StopRequest, every_seconds: float) -> None:
+        self.run, self.stop, self.every_seconds = run, stop, every_seconds
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(
@@ -88,10 +89,10 @@ class SaveLast(Checkpoint):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.run.checkpoint)
         self._saved_at = time.monotonic()
         if self.stop.made:
-            raise Interrupted(f"stopped, all is saved; go on with: ushape train --resume {self.path.parent}")
+            raise Interrupted(f"stopped, all is saved; go on with: {self.run.resume_command}")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

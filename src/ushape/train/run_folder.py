@@ -18,9 +18,29 @@ PACKAGES = ("ushape", "torch", "lightning", "numpy", "scipy", "pillow", "tifffil
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The places in a run folder."""
+    """The places in a run folder.
+
+    Attributes:
+        home: the run whose fold this is; None for a run of its own.
+    """
 
     path: Path
+    home: Path | None = None
+
+    def fold(self, number: int) -> RunFolder:
+        """Return the run folder of one fold of a cross-validation."""
+        return RunFolder(self.path / f"fold-{number}", self.path)
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with this run."""
+        return f"ushape train --resume {self.home or self.path}"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to go on from, in it or in a fold of it."""
+        kept = (self.checkpoint.name, self.model.name)
+        return any((folder / name).exists() for folder in (self.path, *self.path.glob("fold-*")) for name in kept)
 
     @property
     def recipe(self) -> Path:
@@ -74,8 +94,13 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """The page to look at."""
+        """The page to look at; written last, so that a run that has it is finished."""
         return self.path / "report.html"
+
+    @property
+    def comparison(self) -> Path:
+        """The scores of all folds of a cross-validation, and how far they spread."""
+        return self.path / "cross_validation.csv"
 
     @property
     def log(self) -> Path:
@@ -116,7 +141,7 @@ def open_run(path: Path) -> RunFolder:
 
 def discard_run(run: RunFolder) -> None:
     """Remove a run that failed before it trained anything; a run with a checkpoint or a model stays."""
-    if not run.checkpoint.exists() and not run.model.exists():
+    if not run.has_begun:
         shutil.rmtree(run.path, ignore_errors=True)
 
 

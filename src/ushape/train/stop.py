@@ -6,15 +6,15 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ushape.core.errors import Interrupted
+from ushape.train.run_folder import RunFolder
 
 
 @contextmanager
-def explain_stop(checkpoint: Path) -> Iterator[None]:
+def explain_stop(run: RunFolder) -> Iterator[None]:
     """Say how to go on if the user ends the block at once.
 
     Raises:
@@ -23,10 +23,9 @@ def explain_stop(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if not checkpoint.exists():
+        if not run.has_begun:
             raise
-        how = f"ushape train --resume {checkpoint.parent}"
-        raise Interrupted(f"stopped; go on from the last saved step with: {how}") from error
+        raise Interrupted(f"stopped; go on from the last saved step with: {run.resume_command}") from error
 
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)

@@ -104,7 +104,7 @@ def _make_callbacks(
     average = [AverageWeights(config.average)] if config.average else []
     record = Record(run.metrics, best, choices.total_steps, listener)
     early = [StopEarly(config.patience)] if len(parts.validator.cases) else []
-    return [Reseed(config.seed), best, *average, record, *early, SaveLast(run.checkpoint, stop, config.save_seconds)]
+    return [Reseed(config.seed), best, *average, record, *early, SaveLast(run, stop, config.save_seconds)]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Train: survey the data, plan, prepare, measure the machine, train, predict what was held out, report."""
+"""Train: survey the data, plan, split, prepare, then train on one split or on every fold."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ushape.core.config import parse_config
 from ushape.core.errors import OutputError
 from ushape.core.events import Listener, Log, Message
 from ushape.core.files import read_json, write_json, write_text
 from ushape.plan.recipe import Recipe, read_recipe
-from ushape.train.budget import make_choices
-from ushape.train.config import Choices
-from ushape.train.parts import Parts
-from ushape.train.probe import machine_facts, use_threads
-from ushape.train.run_folder import RunFolder, create_run, discard_run, open_run, write_environment
+from ushape.train.run_folder import RunFolder, create_run, discard_run, open_run
 from ushape.train.stop import explain_stop
-from ushape.train.trainer import run_training
 from ushape.workflows.design import FitRequest, design
-from ushape.workflows.parts import make_parts, model_writer
+from ushape.workflows.folds import train_folds
 from ushape.workflows.prepare import prepare, split
-from ushape.workflows.review import review
-from ushape.workflows.scoring import keep_scorable
-from ushape.workflows.tell import tell_choices, tell_recipe, tell_split
+from ushape.workflows.tell import tell_recipe
+from ushape.workflows.training import train_split
 
 
 def fit(request: FitRequest, listener: Listener) -> RunFolder:
@@ -72,25 +65,8 @@ def resume(path: Path, listener: Listener) -> RunFolder:
 
 
 def _train(run: RunFolder, recipe: Recipe, listener: Listener, started: float) -> None:
-    chosen = read_json(run.splits)
-    with explain_stop(run.checkpoint):
-        store = prepare(Path(chosen["data"]), recipe, run.prepared, listener)
-        cases, held_out = store.subset(chosen["training"]), keep_scorable(store.subset(chosen["validation"]))
-        listener(tell_split(len(cases), len(held_out), len(chosen["validation"])))
-        use_threads(recipe.train.threads)
-        parts = make_parts(recipe, cases, held_out, pretrained=not run.checkpoint.exists())
-        choices = _choose(run, parts, started, listener)
-        run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
-        review(run, recipe, held_out, listener)
+    with explain_stop(run):
+        store = prepare(Path(read_json(run.splits)["data"]), recipe, run.prepared, listener)
+        train = train_folds if recipe.data.fold == "all" else train_split
+        train(run, recipe, store, listener, started)
     shutil.rmtree(run.prepared)
-
-
-def _choose(run: RunFolder, parts: Parts, started: float, listener: Listener) -> Choices:
-    if run.choices.exists():
-        return parse_config(Choices, read_json(run.choices), str(run.choices))
-    minutes = parts.config.minutes
-    choices = make_choices(parts, None if minutes == "none" else minutes * 60 - (time.perf_counter() - started))
-    write_json(run.choices, choices.model_dump())
-    write_environment(run, machine_facts(choices.device))
-    listener(Message(tell_choices(choices)))
-    return choices

@@ -44,7 +44,7 @@ def make_parts(recipe: Recipe, cases: Store, held_out: Store, *, pretrained: boo
 
 def model_writer(run: RunFolder, recipe: Recipe, parts: Parts) -> WriteModel:
     """Return a function that writes the run's model file; no case and no place is named in it."""
-    text = _without_place(run.recipe.read_text(encoding="utf-8"), recipe.net.encoder_weights)
+    text = portable_recipe(run, recipe)
     date = dt.datetime.now(dt.UTC).date().isoformat()
     origin = {"training_cases": len(parts.cases), "seed": parts.config.seed, "versions": versions()}
     parameters = sum(weight.numel() for weight in parts.net.parameters())
@@ -56,10 +56,11 @@ def model_writer(run: RunFolder, recipe: Recipe, parts: Parts) -> WriteModel:
     return write
 
 
-def _without_place(text: str, source: str) -> str:
-    """Shorten the path of a file of weights in a recipe to the file's name."""
+def portable_recipe(run: RunFolder, recipe: Recipe) -> str:
+    """Return a run's recipe as text, the path of a file of weights in it shortened to the file's name."""
+    source = recipe.net.encoder_weights
     long, short = (f"encoder_weights = {tomlkit.item(name).as_string()}" for name in (source, Path(source).name))
-    return text.replace(long, short)
+    return run.recipe.read_text(encoding="utf-8").replace(long, short)
 
 
 def _plain(scores: ValidationScores) -> dict[str, object]:

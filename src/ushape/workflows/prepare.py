@@ -10,7 +10,7 @@ from ushape.core.case import Case, Geometry
 from ushape.core.events import Listener, Message, Progress
 from ushape.core.labels import AnyLabel
 from ushape.io.layouts import Pair, find_pairs, load_case
-from ushape.io.splits import split_cases
+from ushape.io.splits import Split, fold_cases, split_cases
 from ushape.patches.store import Store, is_complete, write_case, write_index
 from ushape.plan.recipe import Recipe
 from ushape.prep.label_grid import resample_label_onto
@@ -19,11 +19,28 @@ from ushape.workflows.survey import DataSet
 
 
 def split(data: DataSet, recipe: Recipe) -> dict[str, Any]:
-    """Say which cases train and which validate, and where they lie."""
-    names = [pair.name for pair in data.found.pairs]
-    groups = recipe.data.groups or data.found.groups
-    training, held_out = split_cases(names, recipe.data.validation, recipe.train.seed, groups=groups)
-    return {"data": str(data.folder.resolve()), "training": training, "validation": held_out}
+    """Say which cases train and which validate, and where they lie; of a cross-validation, for each fold.
+
+    Raises:
+        DataError: there are more folds than patients.
+    """
+    names, chosen, seed = [pair.name for pair in data.found.pairs], recipe.data, recipe.train.seed
+    groups, place = chosen.groups or data.found.groups, {"data": str(data.folder.resolve())}
+
+    def fold(number: int) -> dict[str, list[str]]:
+        return _name_split(fold_cases(names, chosen.folds, number, seed, groups=groups))
+
+    if chosen.fold == "all":
+        return {**place, "folds": [fold(number) for number in range(chosen.folds)]}
+    if chosen.fold == "none":
+        return {**place, **_name_split((names, []))}
+    if chosen.fold == "share":
+        return {**place, **_name_split(split_cases(names, chosen.validation, seed, groups=groups))}
+    return {**place, **fold(chosen.fold)}
+
+
+def _name_split(found: Split) -> dict[str, list[str]]:
+    return dict(zip(("training", "validation"), found, strict=True))
 
 
 def prepare(data: Path, recipe: Recipe, folder: Path, listener: Listener) -> Store:

@@ -6,16 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import nn
 
 from ushape.core.case import Case, Prediction
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
-from ushape.losses.compose import Loss
-from ushape.losses.gates import GateLossConfig
+from ushape.losses.cases import loss_of_case
 from ushape.measure.table import CaseScores, class_means, mean_foreground_dice, score_case
 from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe
@@ -49,7 +46,7 @@ def make_validator(recipe: Recipe, cases: Store) -> Validator:
     def score(net: nn.Module, case: Case) -> Judged:
         engine = make_engine(net, recipe, next(net.parameters()).device.type)
         probabilities = predict_windows(case.image, engine, recipe.predict.window)
-        loss = validation_loss(probabilities, need_label(case), recipe) if follows_loss else math.nan
+        loss = loss_of_case(probabilities, need_label(case), recipe.loss, recipe.head) if follows_loss else math.nan
         return Judged(score_prediction(_decide(case, probabilities, recipe), case, labels), loss)
 
     def summarise(judged: Sequence[Judged]) -> ValidationScores:
@@ -59,14 +56,6 @@ def make_validator(recipe: Recipe, cases: Store) -> Validator:
         return ValidationScores({name: dice[name] for name in labels.names[1:]}, mean_foreground_dice(scores), loss)
 
     return Validator(cases, score, summarise)
-
-
-def validation_loss(probabilities: Float[ndarray, "classes *space"], label: ndarray, recipe: Recipe) -> float:
-    """Return the recipe's loss of one whole case; gates and lower levels, which are there for training, left out."""
-    p = torch.from_numpy(probabilities).clamp(1e-7, 1 - 1e-7)[None]
-    logits = torch.logit(p[:, 1:]) if recipe.head == "sigmoid" else p.log()
-    config = recipe.loss.model_copy(update={"gates": GateLossConfig()})
-    return float(Loss(config, recipe.head)(logits, torch.from_numpy(label.astype(int))[None]))
 
 
 def predict_prepared(case: Case, engine: Engine, recipe: Recipe) -> Prediction:

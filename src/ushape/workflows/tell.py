@@ -16,8 +16,15 @@ def tell_recipe(recipe: Recipe) -> str:
     return f"net: {net.ndim}D, {widths}; {patches.batch} patches of {show_size(patches.size)} a step; loss {loss}"
 
 
-def tell_split(training: int, validation: int, held_out: int) -> Message:
-    """Say how many cases train and validate; where none can validate, what that means."""
+def tell_split(training: int, validation: int, held_out: int, *, on_purpose: bool) -> Message:
+    """Say how many cases train and validate; where none can validate, what that means.
+
+    Args:
+        validation: of the held-out cases, those that can be scored.
+        on_purpose: whether it was asked for to hold nothing out.
+    """
+    if on_purpose:
+        return Message(f"training on all {count(training, 'case')}: no score, no early stop, the last weights are kept")
     if validation:
         return Message(f"training on {count(training, 'case')}, validating on {validation}")
     kept = "training without validation: no score, no early stop, the last weights are kept"
