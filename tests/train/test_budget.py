@@ -101,7 +101,7 @@ def test_the_fastest_precision_and_layout_are_taken(
     def probe(
         _make: object, shape: tuple[int, ...], device: str, wanted: list[tuple[str, bool]]
     ) -> list[budget.Timing]:
-        assert (shape, device) == ((1, 1, 32, 32), "cpu")
+        assert (shape, device) == ((2, 1, 32, 32), "cpu")
         assert len(wanted) == 4
         return [budget.Timing("bf16", channels_last=True, seconds=0.1)]
 
