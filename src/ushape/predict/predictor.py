@@ -15,6 +15,7 @@ from ushape.core.case import ArrayLike, Case, Prediction
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
 from ushape.predict.engines import Engine
+from ushape.predict.postprocess import AnyRule, apply_rules
 from ushape.predict.rows import Rows
 from ushape.predict.windows import WindowConfig, predict_windows, stream_windows
 from ushape.prep.pipeline import Pipeline, WayBack
@@ -29,11 +30,13 @@ class PredictConfig(Config):
         window: how the image is cut.
         threshold: "argmax", or for two classes the probability from which a voxel is foreground, in (0, 1).
         mirror: average over flips of the axes that training flipped.
+        postprocess: rules that clean the label at the end, in this order.
     """
 
     window: WindowConfig = WindowConfig()
     threshold: Threshold = "argmax"
     mirror: bool = False
+    postprocess: tuple[AnyRule, ...] = ()
 
 
 def predict_case(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:
@@ -44,7 +47,8 @@ def predict_case(case: Case, pipeline: Pipeline, engine: Engine, config: Predict
     """
     prepared, undo = pipeline.forward(case)
     probabilities = undo(predict_windows(prepared.image, engine, config.window))
-    return Prediction(case.name, decide(probabilities, config.threshold), case.geometry, probabilities)
+    label = apply_rules(decide(probabilities, config.threshold), config.postprocess, case.geometry)
+    return Prediction(case.name, label, case.geometry, probabilities)
 
 
 def predict_label(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:
@@ -59,7 +63,7 @@ def predict_label(case: Case, pipeline: Pipeline, engine: Engine, config: Predic
         label = undo.label(probabilities, partial(decide, threshold=config.threshold))
     else:
         label = undo.take_label(decide_prepared(prepared.image, engine, config))
-    return Prediction(case.name, label, case.geometry)
+    return Prediction(case.name, apply_rules(label, config.postprocess, case.geometry), case.geometry)
 
 
 def decide_prepared(image: ArrayLike, engine: Engine, config: PredictConfig) -> Integer[ndarray, "*space"]:
