@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ushape.core.case import Geometry
 from ushape.core.config import parse_config
 from ushape.core.errors import ConfigError
-from ushape.predict.postprocess import FillHoles, Largest, MinSize, Rule, Smooth, apply_rules, components
+from ushape.predict.postprocess import FillHoles, Largest, MinSize, Rule, Smooth, apply_rules, components, parse_rules
 from ushape.predict.predictor import PredictConfig
 
 PX = {2: Geometry.pixels(2), 3: Geometry.pixels(3)}
@@ -133,3 +133,24 @@ def test_rules_are_applied_in_their_order_and_read_from_a_recipe() -> None:
     assert (apply_rules(label, rules, PX[2]) == 1).all()
     with pytest.raises(ConfigError, match=r"postprocess.*"):
         parse_config(PredictConfig, {"postprocess": [{"name": "largset"}]}, "predict")
+
+
+def test_rules_are_read_as_they_are_written_on_a_command_line() -> None:
+    assert parse_rules("none") == ()
+    assert parse_rules("largest, fill_holes,smooth=1.5") == (Largest(), FillHoles(), Smooth(sigma=1.5))
+    assert parse_rules("min_size=2mm,smooth") == (MinSize(size=2, unit="mm"), Smooth())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("largset", "unknown rule of --postprocess 'largset'; did you mean 'largest'"),
+        ("largest=3", "expected no number behind largest, got 3"),
+        ("smooth=-1px", r"--postprocess smooth\.sigma: input should be greater than 0"),
+        ("min_size=2cm", r"--postprocess min_size\.size: .*valid number"),
+        ("", "unknown rule of --postprocess ''"),
+    ],
+)
+def test_a_rule_that_does_not_exist_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_rules(text)

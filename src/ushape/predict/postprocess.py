@@ -16,7 +16,7 @@ from numpy import ndarray
 from pydantic import Field
 
 from ushape.core.case import Geometry
-from ushape.core.config import Config
+from ushape.core.config import Config, choose, parse_config
 from ushape.core.errors import ConfigError
 
 Label = Integer[ndarray, "*space"]
@@ -163,6 +163,34 @@ RULES: dict[str, type[Largest | MinSize | FillHoles | Smooth]] = {
     "fill_holes": FillHoles,
     "smooth": Smooth,
 }
+
+
+_AMOUNTS = {"min_size": "size", "smooth": "sigma"}
+"""The rules that take a number, and what it is called."""
+
+
+def parse_rules(text: str) -> tuple[Largest | MinSize | FillHoles | Smooth, ...]:
+    """Read rules as they are written on a command line: `largest,min_size=30mm,smooth=1.5`, or `none`.
+
+    A number is in pixels, or in mm if that stands behind it (a size then in mm^2 or mm^3).
+
+    Raises:
+        ConfigError: a rule or number does not exist.
+
+    >>> parse_rules("min_size=30mm")
+    (MinSize(name='min_size', size=30.0, unit='mm', classes='all'),)
+    """
+    return () if text == "none" else tuple(_parse_rule(part.strip()) for part in text.split(","))
+
+
+def _parse_rule(text: str) -> Largest | MinSize | FillHoles | Smooth:
+    name, equals, amount = text.partition("=")
+    rule, field = choose(name, RULES, "rule of --postprocess"), _AMOUNTS.get(name, "")
+    if equals and not field:
+        raise ConfigError(f"--postprocess {text}: expected no number behind {name}, got {amount}; leave it out")
+    unit = amount[-2:] if amount[-2:] in ("mm", "px") else ""
+    fields = {field: amount.removesuffix(unit), "unit": unit or "px"} if equals else {}
+    return parse_config(rule, fields, f"--postprocess {name}")
 
 
 def apply_rules(label: Label, rules: Iterable[Rule], geometry: Geometry) -> Label:

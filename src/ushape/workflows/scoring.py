@@ -17,6 +17,7 @@ from ushape.measure.table import CaseScores, class_means, mean_foreground_dice, 
 from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe
 from ushape.predict.engines import Engine
+from ushape.predict.postprocess import apply_rules
 from ushape.predict.predictor import decide, decide_prepared
 from ushape.predict.windows import predict_windows
 from ushape.train.schedule import Plateau
@@ -60,7 +61,8 @@ def make_validator(recipe: Recipe, cases: Store) -> Validator:
 
 def predict_prepared(case: Case, engine: Engine, recipe: Recipe) -> Prediction:
     """Predict a case that is prepared already, on the prepared grid."""
-    return Prediction(case.name, decide_prepared(case.image, engine, recipe.predict), case.geometry)
+    label = decide_prepared(case.image, engine, recipe.predict)
+    return Prediction(case.name, apply_rules(label, recipe.predict.postprocess, case.geometry), case.geometry)
 
 
 def _decide(case: Case, probabilities: ndarray, recipe: Recipe) -> Prediction:
