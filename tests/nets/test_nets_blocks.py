@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ushape.nets.blocks import BlockConfig, ConvBlock, ConvSpec, ConvUnit, ResidualBlock, make_stage
+from ushape.nets.blocks import BlockConfig, ConvBlock, ConvSpec, ConvUnit, ResidualBlock, activate, make_stage
 from ushape.nets.cost import measure_cost
 from ushape.nets.unet import UNet, UNetConfig
 
@@ -75,12 +75,25 @@ def test_dropout_zeroes_whole_channels_and_only_while_training() -> None:
     assert not block.eval()(x).eq(0).flatten(2).all(2).any()
 
 
-def test_a_hook_on_a_norm_keeps_what_the_norm_returned() -> None:
-    unit = ConvUnit(SPEC, BlockConfig(norm="batch", activation="relu"))
-    kept: list[torch.Tensor] = []
-    unit.norm.register_forward_hook(lambda *call: kept.append(call[2]))
-    unit(torch.randn(1, 3, 8, 8))
+@pytest.mark.parametrize(("norm", "part"), [("batch", "norm"), ("instance", "norm"), ("none", "conv")])
+def test_a_hook_keeps_what_it_saw_though_activations_work_in_place(norm: str, part: str) -> None:
+    unit = ConvUnit(SPEC, BlockConfig(norm=norm, activation="relu"))
+    image = torch.randn(1, 3, 8, 8, requires_grad=True)
+    plain, kept, grads = unit(image), list[torch.Tensor](), list[torch.Tensor]()
+    unit.get_submodule(part).register_forward_hook(lambda *call: kept.append(call[2]))
+    unit.get_submodule(part).register_full_backward_hook(lambda *call: grads.append(call[2][0]))
+    watched = unit(image)
+    watched.sum().backward()
+    assert torch.equal(watched, plain)
+    assert torch.equal(kept[0].clamp(min=0), plain)
     assert kept[0].min() < 0
+    assert torch.equal(grads[0], (plain > 0).float())
+
+
+def test_activations_work_in_place() -> None:
+    unit = ConvUnit(SPEC, BlockConfig(norm="none", activation="relu"))
+    made = unit.conv(torch.randn(1, 3, 8, 8))
+    assert activate(unit.activation, made) is made
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])

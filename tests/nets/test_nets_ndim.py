@@ -5,19 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 import ushape.nets
-from ushape.nets.ndim import (
-    CHANNELS_LAST,
-    LAYERS,
-    InstanceNorm,
-    depth_to_space,
-    is_channels_last,
-    spatial_max,
-    spatial_mean,
-)
+from ushape.nets.ndim import LAYERS, depth_to_space, spatial_max, spatial_mean
 
 
 @pytest.mark.parametrize("factor", [2, 3])
@@ -51,18 +42,3 @@ def test_no_other_file_names_a_layer_of_one_dimension() -> None:
     folder = Path(ushape.nets.__file__).parent
     named = {path.name for path in folder.glob("*.py") if re.search(r"\b(Conv|BatchNorm)\w*[23]d", path.read_text())}
     assert named == {"ndim.py"}
-
-
-@pytest.mark.parametrize("shape", [(3, 4, 7, 5), (2, 4, 5, 6, 3)])
-def test_instance_norm_is_torchs_own_in_every_layout_and_keeps_it(shape: tuple[int, ...]) -> None:
-    torch.manual_seed(0)
-    image, norm = torch.randn(shape), InstanceNorm(4)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
-    last = image.contiguous(memory_format=CHANNELS_LAST[image.ndim])
-    expected = F.instance_norm(image, weight=norm.weight, bias=norm.bias)
-    torch.testing.assert_close(norm(image), expected)
-    torch.testing.assert_close(norm(last), expected)
-    assert is_channels_last(norm(last))
-    grads = [torch.autograd.grad(norm(x.requires_grad_()).square().sum(), (x, norm.weight)) for x in (image, last)]
-    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-4)

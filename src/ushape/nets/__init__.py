@@ -11,6 +11,7 @@ unet        the figure: encoder, bottleneck, decoder, heads
 |- fusion       pyramids and sums over levels
 `- blocks       convolution, norm, activation; plain and residual
    |- attention     to channels, voxels, skips
+   |- norm          mean 0 and variance 1, fast
    |- grid          pad, crop, resize
    |- init          how weights start
    `- ndim          the 2D and the 3D layers

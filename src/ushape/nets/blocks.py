@@ -18,32 +18,15 @@ from torch.utils.checkpoint import checkpoint
 from ushape.core.config import Config, choose
 from ushape.nets.attention import CBAM, SpatialChannelExcite, SqueezeExcite
 from ushape.nets.grid import crop_to
-from ushape.nets.ndim import BATCH_NORMS, LAYERS, Dim, InstanceNorm, Make, PerAxis
+from ushape.nets.ndim import BATCH_NORMS, LAYERS, Dim, Make, PerAxis
+from ushape.nets.norm import CENTRING_NORMS, NORMS
 
-ACTIVATIONS: dict[
-    str, Make
-] = {  # not in place: a hook on the norm would see its result overwritten, and nothing is gained
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
+ACTIVATIONS: dict[str, Make] = {  # in place where it is possible: `activate` takes care of hooks
+    "relu": partial(nn.ReLU, inplace=True),
+    "leaky_relu": partial(nn.LeakyReLU, inplace=True),
     "gelu": nn.GELU,
 }
-NORMS: dict[str, Make] = {
-    "batch": lambda ndim, c: LAYERS[ndim].batch_norm(c),
-    "instance": lambda _, c: InstanceNorm(c),
-    "group": lambda _, c: nn.GroupNorm(count_groups(c), c),
-    "none": lambda *_: nn.Identity(),
-}
 ATTENTIONS: dict[str, Make] = {"se": SqueezeExcite, "cbam": CBAM, "scse": SpatialChannelExcite}
-CENTRING_NORMS = ("batch", "instance")  # they subtract each channel's mean, and with it any bias before them
-
-
-def count_groups(channels: int) -> int:
-    """Return how many groups a group norm gets: up to 8, of four channels at least; groups of one are an instance norm.
-
-    >>> [count_groups(channels) for channels in (6, 8, 48, 320)]
-    [1, 2, 4, 8]
-    """
-    return math.gcd(8, channels, max(channels // 4, 1))
 
 
 class BlockConfig(Config):
@@ -125,8 +108,18 @@ class ConvUnit(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c *space"]) -> Float[Tensor, "b d *out"]:
         """Apply the three in turn."""
-        out: Tensor = self.activation(self.norm(self.conv(x)))
-        return out
+        return activate(self.activation, self.norm(self.conv(x)), self.conv, self.norm)
+
+
+def activate(activation: nn.Module, x: Tensor, *makers: nn.Module) -> Tensor:
+    """Apply an activation that may overwrite `x`; a copy of it if a hook on what made `x` may have kept that."""
+    out: Tensor = activation(x.clone() if any(map(is_watched, makers)) else x)
+    return out
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Tell whether a module has hooks that see its output."""
+    return bool(module._forward_hooks or module._backward_hooks)  # noqa: SLF001 - no public way to ask
 
 
 class ConvBlock(nn.Sequential):
@@ -168,8 +161,7 @@ class ResidualBlock(nn.Module):
         """Add the shortcut, then activate."""
         body = self.body(x)
         shortcut = crop_to(self.shortcut(x), body.shape[2:], centred=True)
-        out: Tensor = self.activation(body + shortcut)
-        return out
+        return activate(self.activation, body + shortcut)
 
 
 def conv_units(spec: ConvSpec, config: BlockConfig) -> list[ConvUnit]:

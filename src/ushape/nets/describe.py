@@ -13,6 +13,7 @@ from ushape.nets.blocks import ConvUnit, ResidualBlock
 from ushape.nets.encoders import TimmEncoder
 from ushape.nets.fusion import LevelSum
 from ushape.nets.join import InterpolatedUp, Join, ShuffleUp, concatenate
+from ushape.nets.norm import InstanceNorm
 from ushape.nets.transunet import Transformer, TransformerLayer
 
 Words = Callable[[Any], str]
@@ -83,7 +84,7 @@ WORDS: tuple[tuple[tuple[type[nn.Module], ...], Words], ...] = (
     (ndim.MAX_POOLS, lambda pool: f"max pool {times(pool.kernel_size)}"),
     (ndim.AVERAGE_POOLS, lambda pool: f"average pool {times(pool.kernel_size)}"),
     (ndim.BATCH_NORMS, fixed("batch norm")),
-    ((ndim.InstanceNorm,), fixed("instance norm")),
+    ((InstanceNorm,), fixed("instance norm")),
     ((nn.GroupNorm,), lambda norm: f"group norm {norm.num_groups}"),
     ((nn.ReLU,), fixed("ReLU")),
     ((nn.LeakyReLU,), fixed("leaky ReLU")),

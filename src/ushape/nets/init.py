@@ -7,7 +7,8 @@ from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 
-from ushape.nets.ndim import NORMS, PLAIN_CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
+from ushape.nets.ndim import BATCH_NORMS, PLAIN_CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
+from ushape.nets.norm import InstanceNorm
 
 
 @runtime_checkable
@@ -85,5 +86,5 @@ STARTS: tuple[tuple[tuple[type[nn.Module], ...], Callable[[nn.Module], None]], .
     (PLAIN_CONVOLUTIONS, start_convolution),
     (TRANSPOSED_CONVOLUTIONS, start_transposed),
     ((nn.Linear,), start_dense),
-    (NORMS, start_norm),
+    ((*BATCH_NORMS, InstanceNorm, nn.GroupNorm, nn.LayerNorm), start_norm),
 )

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 Dim = Literal[2, 3]
 PerAxis = tuple[int, ...]
@@ -59,51 +57,6 @@ TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose2d, nn.ConvTranspose3d)
 MAX_POOLS = (nn.MaxPool2d, nn.MaxPool3d)
 AVERAGE_POOLS = (nn.AvgPool2d, nn.AvgPool3d)
 BATCH_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
-CHANNELS_LAST: dict[int, torch.memory_format] = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""How a batch lies in memory with its channels innermost, by its number of axes."""
-
-
-class InstanceNorm(nn.Module):
-    """Normalise each channel of each image by its own mean and deviation, then scale and shift: `(b, c, *space)`.
-
-    On a CPU torch's own layer copies a channels-last batch there and back. The batch norm of one image is the same
-    sum and keeps the layout, so such a batch is taken image by image. An exported graph has torch's layer, for
-    any batch.
-
-    Source: Ulyanov et al. 2016, arXiv:1607.08022, with the scale and shift of its published code.
-    """
-
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Float[Tensor, "b c *space"]) -> Float[Tensor, "b c *space"]:
-        """Normalise a batch."""
-        if x.device.type == "cpu" and not torch.compiler.is_compiling() and is_channels_last(x):
-            images = [
-                functional.batch_norm(image, None, None, self.weight, self.bias, True, eps=self.eps)
-                for image in torch.split(x, 1)
-            ]
-            return torch.cat(images)
-        return functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
-
-    def extra_repr(self) -> str:
-        """Name the number of channels, as torch's layers do."""
-        return f"{len(self.weight)}, eps={self.eps}"
-
-
-NORMS = (*BATCH_NORMS, InstanceNorm, nn.GroupNorm, nn.LayerNorm)
-
-
-def is_channels_last(x: Float[Tensor, "b c *space"]) -> bool:
-    """Say whether a batch lies with its channels innermost, and not also the usual way.
-
-    >>> is_channels_last(torch.zeros(1, 2, 3, 4)), is_channels_last(torch.zeros(1, 3, 4, 2).movedim(-1, 1))
-    (False, True)
-    """
-    return not x.is_contiguous() and x.is_contiguous(memory_format=CHANNELS_LAST[x.ndim])
 
 
 def space_axes(x: Tensor) -> tuple[int, ...]:
