@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from ushape.core.errors import ConfigError
+from ushape.core.layout import lay_out, memory_format
 from ushape.train import probe
-from ushape.train.layout import lay_out, memory_format
 from ushape.train.probe import choose_device, machine_facts, probe_precision, usable_cores, use_threads
 
 

@@ -11,12 +11,14 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
+from ushape.core.layout import memory_format
+
 Precision = Literal["float32", "bf16", "fp16"]
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
-    """Run a torch network.
+    """Run a torch network; on a CPU with the channels of a window innermost, which is faster.
 
     A network with one output channel gives the probability of the foreground; the background's is added.
     """
@@ -38,6 +40,7 @@ class TorchEngine:
     def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
         """Return the probabilities of a batch of windows."""
         batch = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
+        batch = batch.contiguous(memory_format=memory_format(batch, self.device.type == "cpu"))
         return torch_probabilities(self.net, batch, self.precision).cpu().numpy()
 
 

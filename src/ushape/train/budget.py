@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ushape.core.errors import ConfigError
+from ushape.core.layout import lay_out, layout_name, memory_format
 from ushape.patches.augment import augment
 from ushape.patches.sampler import cut_step, draw_step
 from ushape.train.config import Choices
-from ushape.train.layout import lay_out, layout_name, memory_format
 from ushape.train.memory import advise_on_memory
 from ushape.train.module import compute_loss
 from ushape.train.optim import make_optimizer

@@ -12,8 +12,8 @@ import lightning
 from torch import Tensor, nn
 
 from ushape.core.errors import DataError, TrainingError
+from ushape.core.layout import memory_format
 from ushape.patches.augment import AugmentConfig, augment
-from ushape.train.layout import memory_format
 from ushape.train.optim import OptimConfig, lr_factor, make_optimizer
 from ushape.train.schedule import Plateau, PlateauWatch
 from ushape.train.validation import ValidationScores, Validator

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ushape.core.config import choose
 from ushape.core.errors import ConfigError
-from ushape.train.layout import lay_out, memory_format
+from ushape.core.layout import lay_out, memory_format
 
 ROUNDS = 3
 FAR_BEHIND = 1.5

@@ -12,11 +12,11 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from ushape.core.events import Listener
+from ushape.core.layout import lay_out
 from ushape.train.callbacks import AverageWeights, Record, StopEarly
 from ushape.train.checkpoint import AtomicCheckpointIO, KeepBest, Reseed, SaveLast, last_weights
 from ushape.train.config import Choices
 from ushape.train.data import Resumable, TrainingSteps, training_loader, validation_loader
-from ushape.train.layout import lay_out
 from ushape.train.memory import advise_on_memory
 from ushape.train.module import ModuleSettings, SegmentationModule
 from ushape.train.parts import Parts
