@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from xml.etree import ElementTree as ET
@@ -12,12 +13,16 @@ import pytest
 from ushape.report.plots import (
     MOST_POINTS,
     VARIABLES,
+    Limits,
     best_point,
+    change_limits,
     plot_loss,
     plot_rate,
     plot_spread,
     plot_validation,
     read_curve,
+    share_limits,
+    size_limits,
 )
 
 ROWS = [
@@ -71,7 +76,7 @@ def test_two_drawings_on_one_page_share_no_id() -> None:
 
 
 def test_every_case_is_a_dot_and_every_class_has_its_count() -> None:
-    svg = plot_spread({"nuclei": [0.5, 0.7, float("nan")], "membrane": [0.9]}).text
+    svg = plot_spread({"nuclei": [0.5, 0.7, float("nan")], "membrane": [0.9]}, "Dice", share_limits).text
     assert "nuclei (2)" in svg
     assert "membrane (1)" in svg
     assert svg.count("<use") >= 3
@@ -79,7 +84,17 @@ def test_every_case_is_a_dot_and_every_class_has_its_count() -> None:
 
 @pytest.mark.parametrize("name", ["$x_1$ and $", "<b>&amp;", "细胞核", "a" * 200])
 def test_any_class_name_can_be_drawn(name: str) -> None:
-    ET.fromstring(plot_spread({name: [0.5, 0.7]}).text)
+    ET.fromstring(plot_spread({name: [0.5, 0.7]}, "Dice", share_limits).text)
+
+
+@pytest.mark.parametrize("limits", [share_limits, size_limits, change_limits])
+@pytest.mark.parametrize("values", [[], [math.nan, math.inf], [0.0, 0.0], [0.2, 0.9]])
+def test_any_values_fit_on_their_axis(limits: Limits, values: list[float]) -> None:
+    drawn = [value for value in values if math.isfinite(value)]
+    low, high = limits(np.array(drawn))
+    assert low < high
+    assert all(low <= value <= high for value in drawn)
+    ET.fromstring(plot_spread({"nuclei": values}, "Dice", limits).text)
 
 
 def test_a_single_point_can_be_drawn() -> None:

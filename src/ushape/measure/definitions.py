@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ushape.core.config import unknown
 from ushape.core.errors import ConfigError
 
-_ABSENT = "1 if neither mask has the class (left out of means), 0 if one of them has not"
+_ABSENT = "1 if neither mask has the class (left out of means), 0 if only one of them has it"
 _DISTANCE = (
     "surface = mask minus its erosion along the axes; inf if one mask is empty (left out of means), nothing if both are"
 )
@@ -37,7 +37,19 @@ DEFINITIONS: dict[str, str] = {
     "pixel_accuracy": "share of the voxels with the right class",
     "aji": "aggregated Jaccard index: best match of each true object, missed and spurious objects added below",
     "ap": "TP / (TP + FP + FN) of the objects, a match being an IoU above the named percentage",
-    "mean_ap": "mean of ap over its thresholds",
+    "mean_ap": "mean of ap over IoU 0.5, 0.55 and on to 0.95, as in the 2018 Data Science Bowl",
+}
+RULES: dict[str, str] = {
+    "mean": "over the cases, each counted once, whatever its size; voxels of different cases are never pooled",
+    "interval": "95 % bootstrap percentile interval of the mean: 2000 samples of the cases; none below five cases",
+    "p_value": "Wilcoxon signed-rank test over the cases, two-sided, cases without a difference dropped, not corrected "
+    "for the number of comparisons",
+}
+"""How single numbers become summaries."""
+_HIGHER = ("dice", "iou", "precision", "recall", "specificity", "nsd", "boundary_f1", "foreground_dice", "mean_iou")
+_SIGNS = {
+    **dict.fromkeys((*_HIGHER, "pixel_accuracy", "aji", "ap", "mean_ap"), 1),
+    **dict.fromkeys(("hd", "hd95", "assd"), -1),
 }
 
 
@@ -48,14 +60,21 @@ def define(column: str) -> str:
         ConfigError: there is no such measure.
 
     >>> define("label_volume_ml"), define("mean_ap")
-    ('true volume', 'mean of ap over its thresholds')
+    ('true volume', 'mean of ap over IoU 0.5, 0.55 and on to 0.95, as in the 2018 Data Science Bowl')
     """
-    words = column.split("_")
-    for end in range(len(words), 0, -1):
-        base = "_".join(words[:end])
-        if base in DEFINITIONS:
-            return DEFINITIONS[base]
-    raise ConfigError(unknown("measure", column, DEFINITIONS))
+    return DEFINITIONS[_base(column)]
+
+
+def better_sign(column: str) -> int:
+    """Say which values of a column are better: 1 for larger ones, -1 for smaller ones, 0 if neither is.
+
+    Raises:
+        ConfigError: as `define`.
+
+    >>> better_sign("dice"), better_sign("hd95_mm"), better_sign("volume_ml")
+    (1, -1, 0)
+    """
+    return _SIGNS.get(_base(column), 0)
 
 
 def define_all(columns: Iterable[str]) -> dict[str, str]:
@@ -65,3 +84,11 @@ def define_all(columns: Iterable[str]) -> dict[str, str]:
         ConfigError: as `define`.
     """
     return {column: define(column) for column in columns}
+
+
+def _base(column: str) -> str:
+    words = column.split("_")
+    for end in range(len(words), 0, -1):
+        if "_".join(words[:end]) in DEFINITIONS:
+            return "_".join(words[:end])
+    raise ConfigError(unknown("measure", column, DEFINITIONS))

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ushape.measure.definitions import define_all
+from ushape.measure.compare import Comparison
+from ushape.measure.definitions import RULES, define_all
 from ushape.measure.overlap import Overlap
 from ushape.measure.summary import ScoreTable
 from ushape.measure.table import CaseScores
@@ -34,6 +35,11 @@ def class_rows(scores: Sequence[CaseScores]) -> list[Row]:
     ]
 
 
+def comparison_rows(comparison: Comparison) -> list[Row]:
+    """Return one row for each class and measure of two sets of predictions."""
+    return [asdict(one) for one in comparison.differences]
+
+
 def case_rows(scores: Sequence[CaseScores]) -> list[Row]:
     """Return one row for each case: its name, then the measures of the whole case."""
     return [{"case": case.case_name, **case.measures()} for case in scores]
@@ -55,7 +61,7 @@ def csv_text(rows: Sequence[Mapping[str, str | float | int]]) -> str:
     return text.getvalue()
 
 
-def to_json(table: ScoreTable, *, seed: int = 0) -> dict[str, Any]:
+def to_json(table: ScoreTable, comparison: Comparison | None = None, *, seed: int = 0) -> dict[str, Any]:
     """Return everything as plain data that JSON can hold; nan and infinity are null, `empty` says why."""
     columns = (*table.class_measures, *table.case_measures)
     data = {
@@ -65,6 +71,8 @@ def to_json(table: ScoreTable, *, seed: int = 0) -> dict[str, Any]:
         "classes": class_rows(table.cases),
         "cases": case_rows(table.cases),
         "definitions": define_all(("empty", *columns)),
+        "rules": RULES,
+        **({"comparison": asdict(comparison)} if comparison else {}),
     }
     return {key: nulls_for_nan(value) for key, value in data.items()}
 
@@ -102,7 +110,7 @@ def nulls_for_nan(data: Any) -> Any:
     """
     if isinstance(data, dict):
         return {key: nulls_for_nan(value) for key, value in data.items()}
-    if isinstance(data, list):
+    if isinstance(data, list | tuple):
         return [nulls_for_nan(value) for value in data]
     return None if isinstance(data, float) and not math.isfinite(data) else data
 

@@ -49,6 +49,12 @@ class ScoreTable:
     cases: tuple[CaseScores, ...]
 
     @property
+    def worst_first(self) -> ScoreTable:
+        """The same scores, the case with the lowest foreground Dice first, cases without any last."""
+        keys = {case.case_name: (math.isnan(case.foreground_dice), case.foreground_dice) for case in self.cases}
+        return ScoreTable(tuple(sorted(self.cases, key=lambda case: keys[case.case_name])))
+
+    @property
     def foreground_dice(self) -> float:
         """The mean foreground Dice, as `mean_foreground_dice`."""
         return mean_foreground_dice(self.cases)

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from ushape.core.case import ArrayLike, Geometry
 from ushape.core.errors import DataError, ShapeError
+from ushape.measure.compare import Comparison
 
 Row = Mapping[str, object]
 """One row of a table on disk: column name to number, text or nothing."""
@@ -49,6 +50,23 @@ class Baseline:
 
     name: str
     dice: float
+
+
+@dataclass(frozen=True)
+class Versus:
+    """The same cases as another set of predictions has them.
+
+    Attributes:
+        name: of the predictions that the report is about.
+        other: of those beside them.
+        comparison: what differs, in means over the cases.
+        dices: class to the difference in Dice of each case.
+    """
+
+    name: str
+    other: str
+    comparison: Comparison
+    dices: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +129,7 @@ class ReportData:
     aggregates: Sequence[Aggregate] = ()
     overlays: Sequence[Overlay] = ()
     baseline: Baseline | None = None
+    versus: Versus | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     next_steps: Sequence[str] = ()
     definitions: Mapping[str, str] = field(default_factory=dict)
@@ -137,6 +156,18 @@ def read_number(row: Row, column: str) -> float:
 def read_text(row: Row, column: str) -> str:
     """Return a cell as text, "" if it is missing."""
     return str(row.get(column, ""))
+
+
+def values_by_class(scores: Sequence[Row], measure: str) -> dict[str, list[float]]:
+    """Collect a measure's values of all cases, for each class.
+
+    >>> values_by_class([{"class": "x", "dice": 0.9}, {"class": "x", "dice": ""}], "dice")
+    {'x': [0.9, nan]}
+    """
+    found: dict[str, list[float]] = {}
+    for row in scores:
+        found.setdefault(read_text(row, "class"), []).append(read_number(row, measure))
+    return found
 
 
 def dice_per_case(scores: Sequence[Row]) -> dict[str, float]:

@@ -9,13 +9,24 @@ from importlib.resources import files
 from pathlib import Path
 
 from ushape.core.files import write_text
-from ushape.report.contents import Aggregate, ReportData, Setting, dice_per_case, read_number, read_text
+from ushape.report.contents import Aggregate, ReportData, Setting, dice_per_case, read_number, values_by_class
 from ushape.report.gallery import show_gallery
 from ushape.report.markup import EMPTY, Html, definition_list, join, paragraphs, tag
-from ushape.report.plots import best_point, plot_loss, plot_rate, plot_spread, plot_validation, read_curve
-from ushape.report.tables import MOST_ROWS, show_cases, show_classes
+from ushape.report.plots import (
+    best_point,
+    change_limits,
+    plot_loss,
+    plot_rate,
+    plot_spread,
+    plot_validation,
+    read_curve,
+    share_limits,
+    size_limits,
+)
+from ushape.report.tables import MOST_ROWS, measure_columns, show_cases, show_classes, show_differences
 from ushape.report.words import (
     explain_scores,
+    explain_versus,
     format_count,
     format_duration,
     format_interval,
@@ -32,7 +43,7 @@ class Section:
 
     Attributes:
         body: its content, or None if there is nothing to show.
-        absent: what the page says instead.
+        absent: what the page says instead; "" to say nothing.
     """
 
     name: str
@@ -84,7 +95,7 @@ def _show_section(section: Section) -> Html:
 
 
 def _show_absent(sections: Sequence[Section]) -> Html:
-    absent = [(section.title, section.absent) for section in sections if section.body is None]
+    absent = [(section.title, section.absent) for section in sections if section.body is None and section.absent]
     if not absent:
         return EMPTY
     return tag("section", tag("h2", "Not in this report"), definition_list(absent), id="absent")
@@ -132,18 +143,31 @@ def _pictures(data: ReportData) -> Section:
 
 def _spread(data: ReportData) -> Section:
     title, absent = "Spread over the cases", "Fewer than two cases were scored, so there is no spread to draw."
-    dices: dict[str, list[float]] = {}
-    for row in data.scores:
-        dices.setdefault(read_text(row, "class"), []).append(read_number(row, "dice"))
     if len(dice_per_case(data.scores)) < 2:
         return Section("spread", title, None, absent)
+    far = [name for name in measure_columns(data.scores) if name.startswith("hd95")]
+    plots = [plot_spread(values_by_class(data.scores, "dice"), measure_heading("dice"), share_limits)]
+    plots += [
+        plot_spread(values_by_class(data.scores, name), measure_heading(name), size_limits, "distance") for name in far
+    ]
     note = (
         "Each dot is one case; the box holds the middle half of the cases and its line is the median. "
-        "In brackets: the number of cases. The axis need not start at 0."
+        "In brackets: the number of cases. The axis of Dice need not start at 0."
     )
-    return Section(
-        "spread", title, tag("div", plot_spread(dices), tag("p", note, class_="note"), class_="beside"), absent
-    )
+    if far:
+        note += " HD95: nearly all of either border lies within this distance of the other, so less is better."
+    body = join([tag("div", *plots, class_="plots"), tag("p", note, class_="note")])
+    return Section("spread", title, body, absent)
+
+
+def _versus(data: ReportData) -> Section:
+    if data.versus is None:
+        return Section("versus", "", None, "")
+    versus = data.versus
+    title = f"{versus.name} beside {versus.other}"
+    plot = plot_spread(versus.dices, f"Dice of {versus.name} minus Dice of {versus.other}", change_limits, "change")
+    body = [plot, paragraphs(explain_versus(versus), class_="note"), show_differences(versus, data.definitions)]
+    return Section("versus", title, join(body), "")
 
 
 def _classes(data: ReportData) -> Section:
@@ -239,6 +263,7 @@ def _versions(data: ReportData) -> Section:
 SECTIONS: tuple[Callable[[ReportData], Section], ...] = (
     _result,
     _pictures,
+    _versus,
     _spread,
     _classes,
     _cases,

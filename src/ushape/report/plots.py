@@ -30,6 +30,7 @@ CURVE_INCHES = (4.0, 2.5)
 LONGEST_NAME = 22
 
 Curve = tuple[Float[ndarray, "n"], Float[ndarray, "n"]]
+Limits = Callable[[Float[ndarray, "n"]], tuple[float, float]]
 
 
 def read_curve(rows: Sequence[Row], column: str) -> Curve:
@@ -78,21 +79,47 @@ def plot_rate(rows: Sequence[Row]) -> Html:
     return draw("rate", "Learning rate over steps", lambda axes: _draw_line(axes, curve, "Learning rate", BLUE))
 
 
-def plot_spread(dices: Mapping[str, Sequence[float]]) -> Html:
-    """Draw every case's Dice as a dot, one line per class, over a box of the middle half with the median.
+def plot_spread(groups: Mapping[str, Sequence[float]], heading: str, limits: Limits, identity: str = "spread") -> Html:
+    """Draw every case's value as a dot, one line per class, over a box of the middle half with the median.
 
     Args:
-        dices: class to the Dice of its cases, NaN where it is absent.
+        groups: class to the values of its cases; what is not finite is left out.
+        limits: makes the ends of the axis of all values.
     """
-    groups = {name: np.array([v for v in values if not math.isnan(v)]) for name, values in dices.items()}
-    groups = {name: values for name, values in groups.items() if values.size}
+    known = {name: np.array([v for v in values if math.isfinite(v)]) for name, values in groups.items()}
+    known = {name: values for name, values in known.items() if values.size}
+    ends = limits(np.concatenate([*known.values(), np.empty(0)]))
 
     def paint(axes: Axes) -> None:
-        for place, values in enumerate(groups.values()):
+        for place, values in enumerate(known.values()):
             _draw_group(axes, place, values)
-        _label_groups(axes, groups)
+        _label_groups(axes, known, heading)
+        axes.set_xlim(*ends)
+        if ends[0] < 0:
+            axes.axvline(0, color=SOFT, linewidth=1.2)
 
-    return draw("spread", "Dice of every case, one line per class", paint, (5.4, 0.7 + 0.62 * len(groups)))
+    size = (5.4, 0.7 + 0.62 * len(known))
+    return draw(identity, f"{heading} of every case, one line per class", paint, size)
+
+
+def share_limits(values: Float[ndarray, "n"]) -> tuple[float, float]:
+    """Reach from the tenth below the lowest value to 1.
+
+    >>> share_limits(np.array([0.47, 0.9]))
+    (0.4, 1.005)
+    """
+    return max(math.floor(float(values.min(initial=1.0)) * 10 - 0.2) / 10, 0.0), 1.005
+
+
+def size_limits(values: Float[ndarray, "n"]) -> tuple[float, float]:
+    """Reach from 0 to a little more than the largest value."""
+    return 0.0, 1.05 * float(values.max(initial=0.0)) or 1.0
+
+
+def change_limits(values: Float[ndarray, "n"]) -> tuple[float, float]:
+    """Reach as far to either side of 0."""
+    end = 1.1 * float(np.abs(values).max(initial=0.0)) or 1.0
+    return -end, end
 
 
 def draw(
@@ -171,14 +198,12 @@ def _scatter(values: Float[ndarray, "n"]) -> Float[ndarray, "n"]:
     return 0.44 * ((ranks * 0.618034) % 1 - 0.5) if values.size > 3 else np.zeros(values.size)
 
 
-def _label_groups(axes: Axes, groups: Mapping[str, ndarray]) -> None:
-    lowest = min((float(values.min()) for values in groups.values()), default=0.0)
-    axes.set_xlim(max(math.floor(lowest * 10 - 0.2) / 10, 0.0), 1.005)
+def _label_groups(axes: Axes, groups: Mapping[str, ndarray], heading: str) -> None:
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.set_yticks(range(len(groups)), [_tick_text(name, values.size) for name, values in groups.items()])
     axes.tick_params(axis="y", labelcolor=INK, length=0)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("Dice", color=SOFT)
+    axes.set_xlabel(heading, color=SOFT)
 
 
 def _tick_text(name: str, count: int) -> str:

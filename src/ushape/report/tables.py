@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from ushape.report.contents import Aggregate, Row, dice_per_case, read_number, read_text
+from ushape.measure.compare import PairedDifference
+from ushape.report.contents import Aggregate, Row, Versus, dice_per_case, read_number, read_text
 from ushape.report.markup import Child, Html, table, tag
-from ushape.report.words import format_interval, format_number, measure_heading
+from ushape.report.words import format_chance, format_change, format_interval, format_number, measure_heading
 
 MOST_ROWS = 200
 """A longer table of cases is cut: its worst rows are what a reader looks for."""
@@ -41,6 +42,14 @@ def show_cases(scores: Sequence[Row], definitions: Mapping[str, str]) -> Html:
     return table(head, lines, caption="Scores per case, worst first")
 
 
+def show_differences(versus: Versus, definitions: Mapping[str, str]) -> Html:
+    """Set one line for each class and measure: both means, how far apart they are, and whether that may be chance."""
+    titles = (versus.name, versus.other, "difference", "better / worse", "p", "cases")
+    head = [tag("th", "class"), tag("th", "measure"), *(tag("th", title, class_="number") for title in titles)]
+    lines = [_difference_line(one, definitions) for one in versus.comparison.differences if one.cases]
+    return table(head, lines, caption=f"{versus.name} beside {versus.other}")
+
+
 def worst_first(scores: Sequence[Row]) -> list[Row]:
     """Sort rows by their case's mean Dice; a case's classes stay together, cases without Dice come last."""
     means = dice_per_case(scores)
@@ -62,6 +71,20 @@ def _case_line(row: Row, names: Sequence[str], measures: Sequence[str]) -> Html:
     return tag("tr", *texts, *(_number_cell(measure, read_number(row, measure)) for measure in measures))
 
 
+def _difference_line(one: PairedDifference, definitions: Mapping[str, str]) -> Html:
+    interval = tag("small", format_interval(one.low, one.high))
+    cells: list[tuple[Child, ...]] = [
+        (format_number(one.mean),),
+        (format_number(one.other_mean),),
+        (format_change(one.difference), interval),
+        (f"{one.better} / {one.worse}",),
+        (format_chance(one.p_value),),
+        (f"{one.cases:,}",),
+    ]
+    numbers = [tag("td", *cell, class_="number") for cell in cells]
+    return tag("tr", tag("th", one.class_name, scope="row"), tag("td", _named(one.measure, definitions)), *numbers)
+
+
 def _number_cell(measure: str, value: float) -> Html:
     text = format_number(value)
     if measure == "dice" and not math.isnan(value):
@@ -77,10 +100,14 @@ def _aggregate_cell(item: Aggregate | None) -> Html:
 
 
 def _heading(measure: str, definitions: Mapping[str, str]) -> Html:
-    text: Child = measure_heading(measure)
+    return tag("th", _named(measure, definitions), class_="number")
+
+
+def _named(measure: str, definitions: Mapping[str, str]) -> Child:
+    text = measure_heading(measure)
     if measure in definitions:
-        text = tag("a", text, href=f"#measure-{measure}", title=definitions[measure])
-    return tag("th", text, class_="number")
+        return tag("a", text, href=f"#measure-{measure}", title=definitions[measure])
+    return text
 
 
 def _measure(row: Row, column: str) -> float:

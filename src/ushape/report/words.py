@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ushape.report.contents import Aggregate, Baseline
+from ushape.report.contents import Aggregate, Baseline, Versus
 
 NO_VALUE = "-"
 UNITS = {"mm": "mm", "px": "px", "ml": "ml", "um": "µm", "s": "s"}
@@ -17,6 +17,15 @@ WHAT_DICE_IS = (
 )
 WHAT_THE_INTERVAL_IS = (
     "The 95 % interval is the range in which the mean is expected to lie if other cases of the same kind were scored."
+)
+
+WHAT_A_DIFFERENCE_IS = (
+    "Compared are the {cases} that both have. A dot is one case: to the right of 0 {name} has the higher Dice, to the "
+    "left {other}. The difference is the mean over the cases, below it its 95 % interval; better / worse counts cases."
+)
+WHAT_P_IS = (
+    "p is the chance of ranks so uneven if neither were better (Wilcoxon's signed-rank test). It is not corrected for "
+    "the number of lines: one line in twenty is below 0.05 by chance."
 )
 
 
@@ -45,6 +54,24 @@ def format_interval(low: float, high: float) -> str:
     if math.isnan(low) or math.isnan(high):
         return "no interval"
     return f"{format_number(low)} to {format_number(high)}"
+
+
+def format_change(value: float) -> str:
+    """Write a difference with its sign.
+
+    >>> format_change(0.05), format_change(-2.0), format_change(0.0)
+    ('+0.050', '-2.000', '0.000')
+    """
+    return f"+{format_number(value)}" if value > 0 else format_number(value)
+
+
+def format_chance(p_value: float) -> str:
+    """Write a p-value.
+
+    >>> format_chance(0.03125), format_chance(2e-7), format_chance(float("nan"))
+    ('0.031', '< 0.001', '-')
+    """
+    return "< 0.001" if p_value < 0.001 else format_number(p_value)
 
 
 def format_count(count: int, noun: str) -> str:
@@ -124,6 +151,19 @@ def compare_baseline(mean: float, baseline: Baseline) -> str:
         f"For comparison: {baseline.name} has a mean Dice of {format_number(baseline.dice)} on the same cases; "
         f"the model is {verdict}."
     )
+
+
+def explain_versus(versus: Versus) -> list[str]:
+    """Say how two sets of predictions were compared, and what the columns mean."""
+    found = versus.comparison
+    lines = [
+        WHAT_A_DIFFERENCE_IS.format(cases=format_count(len(found.cases), "case"), name=versus.name, other=versus.other),
+        WHAT_P_IS,
+    ]
+    for only, name in ((found.only_first, versus.name), (found.only_second, versus.other)):
+        if only:
+            lines.append(f"Only {name} has {', '.join(only)}; left out.")
+    return lines
 
 
 def _spaced(word: str) -> str:
