@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 from numpy import ndarray
 from pydantic import Field, model_validator
 
@@ -17,7 +18,7 @@ from ushape.core.case import Case, image_in_memory
 from ushape.core.config import Config
 from ushape.core.errors import DataError
 from ushape.prep.ct import Window
-from ushape.prep.statistics import Change, Image, PerChannel, mean_and_std, parts, per_channel, percentiles
+from ushape.prep.statistics import Change, Image, PerChannel, extremes, mean_and_std, parts, per_channel, percentiles
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Positive = Annotated[float, Field(gt=0)]
@@ -68,10 +69,8 @@ class MinMax(Config):
         >>> apply_steps(np.array([[[2.0, 4.0]]]), [MinMax()]).tolist()
         [[[0.0, 1.0]]]
         """
-        space = tuple(range(1, image.ndim))
-        low = image.min(axis=space, keepdims=True)
-        spread = image.max(axis=space, keepdims=True) - low
-        return lambda part: _divide(part - low, spread)
+        low, high = extremes(image)
+        return lambda part: _divide(part - low, high - low)
 
 
 class Gamma(Config):
@@ -172,7 +171,9 @@ PRESETS: dict[str, tuple[IntensityStep, ...]] = {
 """Chains that a recipe may name instead of listing their steps."""
 
 
-def apply_steps(image: Image, steps: Iterable[MeasuredStep]) -> Image:
+def apply_steps(
+    image: Float[ndarray, "channels *space"], steps: Iterable[MeasuredStep]
+) -> Float[ndarray, "channels *space"]:
     """Return the image changed by some steps, one after the other."""
     for step in steps:
         image = step.measure(image)(image).astype(image.dtype, copy=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +12,35 @@ from numpy import ndarray
 
 from ushape.core.errors import ShapeError
 
-Image = Float[ndarray, "channels *space"]
+
+@runtime_checkable
+class Image(Protocol):
+    """(channels, *space) in floats: an array, or one that is read part by part."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of every axis."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """The type of an element."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        ...
+
+    def __len__(self) -> int:
+        """The number of channels."""
+        ...
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Cut a part."""
+        ...
+
+
 Change = Callable[[ndarray], ndarray]
 """Changes the values of (channels, *part) voxel by voxel, in the same way for every part of an image."""
 PerChannel = Float[ndarray, "#channels *ones"]
@@ -19,9 +49,9 @@ PerChannel = Float[ndarray, "#channels *ones"]
 VOXELS_PER_PART = 2**22
 
 
-def parts(image: ndarray) -> Iterator[ndarray]:
-    """Cut (channels, *space) along its first spatial axis into parts of a few million voxels; views."""
-    rows = max(VOXELS_PER_PART // max(image[:, :1].size, 1), 1)
+def parts(image: Image) -> Iterator[ndarray]:
+    """Cut (channels, *space) along its first spatial axis into parts of a few million voxels; views of an array."""
+    rows = max(VOXELS_PER_PART // max(math.prod(image.shape) // max(image.shape[1], 1), 1), 1)
     for start in range(0, image.shape[1], rows):
         yield image[:, start : start + rows]
 
@@ -37,13 +67,22 @@ def mean_and_std(image: Image, *, nonzero: bool = False) -> tuple[PerChannel, Pe
     return per_channel(mean, image), per_channel(np.sqrt(variance), image)
 
 
+def extremes(image: Image) -> tuple[PerChannel, PerChannel]:
+    """Return each channel's smallest and largest value."""
+    ends = [
+        (part.reshape(len(image), -1).min(axis=1), part.reshape(len(image), -1).max(axis=1)) for part in parts(image)
+    ]
+    low, high = np.min([low for low, _ in ends], axis=0), np.max([high for _, high in ends], axis=0)
+    return per_channel(low, image), per_channel(high, image)
+
+
 def percentiles(image: Image, ranks: Sequence[float]) -> tuple[PerChannel, ...]:
     """Return some percentiles of each channel; copies one channel at a time.
 
     Args:
         ranks: in [0, 100].
     """
-    found = np.stack([np.percentile(channel, ranks) for channel in image], axis=1)
+    found = np.stack([np.percentile(image[channel], ranks) for channel in range(len(image))], axis=1)
     return tuple(per_channel(values, image) for values in found)
 
 
