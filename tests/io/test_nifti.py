@@ -198,7 +198,7 @@ def test_a_fourth_axis_is_refused_where_it_is_long_or_one_volume_is_meant(tmp_pa
         ({"srow_z": [0, 0, 1, np.inf]}, "voxel size above 0"),
         ({"dim": [3, 0, 4, 5, 1, 1, 1, 1]}, "expected a volume, got an array of 0x4x5"),
         ({"dim": [3, 5, 4, 9999, 1, 1, 1, 1]}, "cannot be decoded"),
-        ({"dim": [4, 9999, 9999, 9999, 1, 1, 1, 1]}, "expected at most .* million pixels"),
+        ({"dim": [4, 9999, 9999, 9999, 1, 1, 1, 1]}, "cannot be decoded"),
         ({"datatype": 999}, "cannot be decoded"),
         ({"magic": b"ni1"}, "got a header alone"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import re
 import uuid
@@ -15,13 +16,16 @@ from typing import Any
 
 from ushape.core.errors import DataError, OutputError
 
+_BLOCK = 2**24
 _TEMPORARY = re.compile(r"\..+-[0-9a-f]{8}(\.\w+)?")
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, keep: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it onto `path` when the block ends well, remove it when not.
 
+    Args:
+        keep: False to remove it in any case.
     Raises:
         OutputError: the folder cannot be made or written, or the disk is full.
     """
@@ -29,7 +33,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        temporary.replace(path)
+        if keep:
+            temporary.replace(path)
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror or error}); choose another place with -o"
@@ -37,6 +42,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it is gone, or its folder never came to be
             temporary.unlink()
+
+
+@contextmanager
+def scratch_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[Any]:
+    """Yield a memory map of zeros that lies beside `path`, and remove it at the end.
+
+    Its room is taken at once: a map that runs out of disk later would kill the process.
+
+    Raises:
+        OutputError: the folder cannot be made or written, or has too little room.
+    """
+    import numpy as np
+
+    room = math.prod(shape) * np.dtype(dtype).itemsize
+    with atomic_path(path.with_name(f"{path.stem}-scratch.raw"), keep=False) as temporary:
+        with temporary.open("wb") as file:
+            for start in range(0, room, _BLOCK):
+                file.write(bytes(min(_BLOCK, room - start)))
+        yield np.memmap(temporary, dtype, "r+", shape=shape)
 
 
 def sweep(folder: Path) -> None:

@@ -52,6 +52,8 @@ def read_nifti(path: Path, axes: str = "") -> Raster:
         geometry = _geometry_of(path, header)
         voxels = _unpack_colours(_read_voxels(path, header).reshape(shape))
         slope, intercept = header.get_slope_inter()
+        if (slope or 1.0, intercept or 0.0) != (1.0, 0.0):
+            refuse_huge(path, voxels.size)
         return Raster(rescale(voxels, slope or 1.0, intercept or 0.0), geometry)
     except (*_DECODER_ERRORS, HeaderDataError) as error:
         raise damaged(path, error) from error
@@ -124,7 +126,6 @@ def _array_shape(path: Path, header: Header, axes: str) -> tuple[int, ...]:
     if len(shape) < 2 or min(shape) < 1 or len(beyond) > 1:
         raise DataError(f"{path}: expected a volume, got an array of {size or 'no size'}; split the file")
     check_channels(path, beyond[0] if beyond else 1, axes)
-    refuse_huge(path, math.prod(shape))
     return (*beyond, *reversed((*shape, 1, 1)[:3]))
 
 
@@ -144,6 +145,7 @@ def _read_voxels(path: Path, header: Header) -> Shaped[ndarray, " n"]:
     with _open(path) as file:
         if not isinstance(file, gzip.GzipFile):
             return np.memmap(path, dtype, "c", offset, count).view(ndarray)
+        refuse_huge(path, count)
         return _inflate(file, offset, np.empty(count, dtype))
 
 

@@ -27,6 +27,8 @@ _MASK_ENDINGS = {
 }
 _NIFTI = (".nii", ".nii.gz")
 _BLEND = 0.35
+_WIDE = 4096  # pixels from which on a TIFF is cut into tiles, so that others can read parts of it
+_TILE = (512, 512)
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ def _smallest_unsigned(path: Path, raw: Integer[ndarray, "*space"]) -> Integer[n
             f"{path}: expected label values 0..{limit - 1}, got {low}..{high}; "
             "write TIFF (32 bits), or number the labels from 0"
         )
-    return raw.astype(np.min_scalar_type(high))
+    return raw.astype(np.min_scalar_type(high), copy=False)
 
 
 def _write_volume(path: Path, values: Shaped[ndarray, "*any"], grid: Grid) -> None:
@@ -251,7 +253,10 @@ def _write_tiff(path: Path, raw: Integer[ndarray, "*space"], values: Sequence[in
 def _save_tiff(path: Path, values: Shaped[ndarray, "*any"], axes: str, *, ome: bool = False) -> None:
     import tifffile
 
-    tifffile.imwrite(path, values, photometric="minisblack", compression="zlib", metadata={"axes": axes}, ome=ome)
+    tile = _TILE if min(values.shape[-2:]) >= _WIDE else None
+    tifffile.imwrite(
+        path, values, photometric="minisblack", compression="zlib", metadata={"axes": axes}, ome=ome, tile=tile
+    )
 
 
 _PICTURE_WRITERS: dict[str, Callable[[Path, Integer[ndarray, "*space"], Sequence[int]], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from ushape.core.case import ArrayLike, Case, Prediction
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
 from ushape.predict.engines import Engine
+from ushape.predict.layout import Region
 from ushape.predict.postprocess import AnyRule, apply_rules
 from ushape.predict.rows import Rows
 from ushape.predict.windows import WindowConfig, predict_windows, stream_windows
@@ -69,9 +71,15 @@ def predict_label(case: Case, pipeline: Pipeline, engine: Engine, config: Predic
 def decide_prepared(image: ArrayLike, engine: Engine, config: PredictConfig) -> Integer[ndarray, "*space"]:
     """Predict a prepared image and decide slab by slab; return class indices on its grid."""
     label = np.empty(image.shape[1:], dtype=np.int16)
-    for region, part in stream_windows(image, engine, config.window):
-        label[region] = decide(part, config.threshold)
+    for region, part in stream_label(image, engine, config):
+        label[region] = part
     return label
+
+
+def stream_label(image: ArrayLike, engine: Engine, config: PredictConfig) -> Iterator[tuple[Region, ndarray]]:
+    """Predict a prepared image that may be larger than memory; yield class indices, part by part, and where they go."""
+    for region, part in stream_windows(image, engine, config.window):
+        yield region, decide(part, config.threshold)
 
 
 def decide(

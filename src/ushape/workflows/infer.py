@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from ushape.io.layouts import load_case
 from ushape.io.outputs import Grid, probabilities_name, write_mask, write_overlay, write_probabilities
 from ushape.workflows.model import Model
 from ushape.workflows.pictures import cut_planes
+from ushape.workflows.stream import predict_streamed
 from ushape.workflows.targets import Target, choose_targets
 
 
@@ -62,10 +63,12 @@ def predict_files(
     targets = choose_targets(source, output, model.recipe.data.channels)
     skipped = [target for target in targets if options.skip_existing and target.mask.exists()]
     todo = [target for target in targets if target not in skipped]
+    masks_only = replace(options, skip_existing=False) == OutputOptions()
     written, failed = [], {}
     for number, target in enumerate(todo):
         try:
-            _predict_file(model, target, options)
+            if not (masks_only and predict_streamed(model, target, listener)):
+                _predict_file(model, target, options)
             written.append(target.mask)
         except OutputError:
             raise
