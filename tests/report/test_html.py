@@ -13,7 +13,7 @@ import pytest
 
 import ushape.report
 from ushape.core.case import Geometry
-from ushape.measure.compare import Comparison, PairedDifference
+from ushape.measure.compare import PairedComparison, PairedDifference
 from ushape.report import Aggregate, Baseline, Overlay, ReportData, Setting, notable_cases, render_report, write_report
 from ushape.report.contents import Versus
 from ushape.report.tables import MOST_ROWS, measure_columns, worst_first
@@ -136,7 +136,7 @@ def test_everything_handed_in_is_on_the_page() -> None:
 
 def test_other_predictions_stand_beside_with_their_differences_and_what_was_left_out() -> None:
     one = PairedDifference("nuclei", "hd95_px", 3.0, 5.0, -2.0, -3.5, -0.5, 0.0004, 9, 7, 2, 0)
-    versus = Versus("new", "old", Comparison((one,), ("a", "b"), only_second=("c",)), {"nuclei": [0.1, -0.2]})
+    versus = Versus("new", "old", PairedComparison((one,), ("a", "b"), only_second=("c",)), {"nuclei": [0.1, -0.2]})
     text = read(replace(FULL, versus=versus)).text
     for piece in ("new beside old", "HD95 (px)", "-2.000", "-3.500 to -0.500", "< 0.001", "7 / 2", "Only old has c"):
         assert piece in text

@@ -6,7 +6,7 @@ import math
 
 from rich.table import Table
 
-from ushape.measure.compare import Comparison, PairedDifference
+from ushape.measure.compare import PairedComparison, PairedDifference
 from ushape.measure.summary import WHOLE_CASE, ScoreTable
 
 SHOWN = ("dice", "iou", "hd95_px", "hd95_mm", "assd_px", "assd_mm", "aji", "mean_ap", "ap_50")
@@ -42,7 +42,7 @@ def worst_table(table: ScoreTable) -> Table:
     return drawn
 
 
-def comparison_table(comparison: Comparison, name: str, other: str) -> Table:
+def comparison_table(comparison: PairedComparison, name: str, other: str) -> Table:
     """Draw one line per class and measure: both means, their difference with its interval, and the p-value."""
     title = f"{name} beside {other}, {len(comparison.cases)} cases"
     drawn = _start(title, ("class", "measure", name, other, "difference", "better/worse", "p", "cases"))

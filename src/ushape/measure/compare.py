@@ -49,7 +49,7 @@ class PairedDifference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """Two sets of predictions, matched by the names of their cases.
 
     Attributes:
@@ -65,7 +65,7 @@ class Comparison:
     only_second: tuple[str, ...] = ()
 
 
-def compare_tables(first: ScoreTable, second: ScoreTable, *, seed: int = 0) -> Comparison:
+def compare_tables(first: ScoreTable, second: ScoreTable, *, seed: int = 0) -> PairedComparison:
     """Compare two tables over the cases that both have.
 
     Measures that are neither good nor bad, such as volumes, are left out. p-values are of single comparisons, not
@@ -95,7 +95,7 @@ def compare_tables(first: ScoreTable, second: ScoreTable, *, seed: int = 0) -> C
     found = [_compare_class(pairs, name, measure, seed) for measure in measures for name in names]
     found += [_compare_cases(pairs, measure, seed) for measure in first.case_measures if better_sign(measure)]
     only = [tuple(name for name in mine if name not in theirs) for mine, theirs in ((ones, others), (others, ones))]
-    return Comparison(tuple(found), tuple(shared), *only)
+    return PairedComparison(tuple(found), tuple(shared), *only)
 
 
 def signed_rank(differences: Sequence[float]) -> float:

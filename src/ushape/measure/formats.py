@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ushape.measure.compare import Comparison
+from ushape.measure.compare import PairedComparison
 from ushape.measure.definitions import RULES, define_all
 from ushape.measure.overlap import Overlap
 from ushape.measure.summary import ScoreTable
@@ -35,7 +35,7 @@ def class_rows(scores: Sequence[CaseScores]) -> list[Row]:
     ]
 
 
-def comparison_rows(comparison: Comparison) -> list[Row]:
+def comparison_rows(comparison: PairedComparison) -> list[Row]:
     """Return one row for each class and measure of two sets of predictions."""
     return [asdict(one) for one in comparison.differences]
 
@@ -61,7 +61,7 @@ def csv_text(rows: Sequence[Mapping[str, str | float | int]]) -> str:
     return text.getvalue()
 
 
-def to_json(table: ScoreTable, comparison: Comparison | None = None, *, seed: int = 0) -> dict[str, Any]:
+def to_json(table: ScoreTable, comparison: PairedComparison | None = None, *, seed: int = 0) -> dict[str, Any]:
     """Return everything as plain data that JSON can hold; nan and infinity are null, `empty` says why."""
     columns = (*table.class_measures, *table.case_measures)
     data = {

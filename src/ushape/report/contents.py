@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from ushape.core.case import ArrayLike, Geometry
 from ushape.core.errors import DataError, ShapeError
-from ushape.measure.compare import Comparison
+from ushape.measure.compare import PairedComparison
 
 Row = Mapping[str, object]
 """One row of a table on disk: column name to number, text or nothing."""
@@ -65,7 +65,7 @@ class Versus:
 
     name: str
     other: str
-    comparison: Comparison
+    comparison: PairedComparison
     dices: Mapping[str, Sequence[float]]
 
 
