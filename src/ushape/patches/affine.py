@@ -8,9 +8,9 @@ from __future__ import annotations
 import itertools
 import math
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy import ndarray
 
 
 def planes(ndim: int) -> list[tuple[int, int]]:
@@ -22,36 +22,38 @@ def planes(ndim: int) -> list[tuple[int, int]]:
     return list(itertools.combinations(range(ndim), 2))
 
 
-def rotation_matrices(angles: Float[Tensor, "b planes"], ndim: int) -> Float[Tensor, "b ndim ndim"]:
+def rotation_matrices(angles: Float[ndarray, "n planes"], ndim: int) -> Float[ndarray, "n ndim ndim"]:
     """Rotate in each of `planes`, one after the other; angles in radians.
 
-    >>> rotation_matrices(torch.tensor([[math.pi / 2]]), 2).round().abs().tolist()
+    >>> np.abs(rotation_matrices(np.array([[math.pi / 2]]), 2)).round().tolist()
     [[[0.0, 1.0], [1.0, 0.0]]]
     """
-    matrix = torch.eye(ndim).expand(len(angles), ndim, ndim)
-    for (i, j), angle in zip(planes(ndim), angles.unbind(1), strict=True):
-        plane = torch.eye(ndim).repeat(len(angles), 1, 1)
-        plane[:, i, i] = plane[:, j, j] = angle.cos()
-        plane[:, i, j], plane[:, j, i] = -angle.sin(), angle.sin()
+    matrix = _identities(len(angles), ndim)
+    cosines, sines = np.cos(angles), np.sin(angles)
+    for place, (i, j) in enumerate(planes(ndim)):
+        plane = _identities(len(angles), ndim)
+        plane[:, i, i] = plane[:, j, j] = cosines[:, place]
+        plane[:, j, i] = sines[:, place]
+        plane[:, i, j] = -sines[:, place]
         matrix = matrix @ plane
     return matrix
 
 
-def shear_matrices(angles: Float[Tensor, "b planes"], ndim: int) -> Float[Tensor, "b ndim ndim"]:
+def shear_matrices(angles: Float[ndarray, "n planes"], ndim: int) -> Float[ndarray, "n ndim ndim"]:
     """Move along the first axis of each of `planes` by the tangent of an angle times the place on the second.
 
-    >>> shear_matrices(torch.tensor([[math.atan(0.5)]]), 2).tolist()
+    >>> shear_matrices(np.array([[math.atan(0.5)]]), 2).round(6).tolist()
     [[[1.0, 0.5], [0.0, 1.0]]]
     """
-    matrix = torch.eye(ndim).repeat(len(angles), 1, 1)
-    for (i, j), angle in zip(planes(ndim), angles.unbind(1), strict=True):
-        matrix[:, i, j] = angle.tan()
+    matrix = _identities(len(angles), ndim)
+    for place, (i, j) in enumerate(planes(ndim)):
+        matrix[:, i, j] = np.tan(angles[:, place])
     return matrix
 
 
 def pull_corners(
-    moves: Float[Tensor, "b corners ndim"], reach: float
-) -> tuple[Float[Tensor, "b ndim ndim"], Float[Tensor, "b ndim"]]:
+    moves: Float[ndarray, "n corners ndim"], reach: float
+) -> tuple[Float[ndarray, "n ndim ndim"], Float[ndarray, "n ndim"]]:
     """Find the affine map that moves `ndim` + 1 corners of a cube around the centre, each by its own vector.
 
     Args:
@@ -60,31 +62,31 @@ def pull_corners(
     Returns:
         Matrix and shift of the map.
 
-    >>> matrix, shift = pull_corners(torch.ones(1, 3, 2), 5.0)
-    >>> matrix.round(decimals=5).tolist(), shift.tolist()  # all corners moved alike: a shift
+    >>> matrix, shift = pull_corners(np.ones((1, 3, 2)), 5.0)
+    >>> matrix.tolist(), shift.tolist()  # all corners moved alike: a shift
     ([[[1.0, 0.0], [0.0, 1.0]]], [[1.0, 1.0]])
     """
     ndim = moves.shape[2]
-    signs = torch.ones(ndim + 1, ndim) - 2 * torch.tril(torch.ones(ndim + 1, ndim), -1)
-    corners = torch.cat([reach * signs, torch.ones(ndim + 1, 1)], dim=1)
-    solved = torch.linalg.solve(corners, moves)
-    return torch.eye(ndim) + solved[:, :ndim].mT, solved[:, ndim]
+    signs = 1 - 2 * np.tri(ndim + 1, ndim, -1)
+    corners = np.concatenate([reach * signs, np.ones((ndim + 1, 1))], axis=1)
+    solved = np.linalg.solve(corners, moves)
+    return np.eye(ndim) + solved[:, :ndim].swapaxes(1, 2), solved[:, ndim]
 
 
-def in_voxels(matrix: Float[Tensor, "b ndim ndim"], voxel: tuple[float, ...]) -> Float[Tensor, "b ndim ndim"]:
+def in_voxels(matrix: Float[ndarray, "n ndim ndim"], voxel: tuple[float, ...]) -> Float[ndarray, "n ndim ndim"]:
     """Turn a map of lengths into one of voxels that are not cubes.
 
-    >>> in_voxels(torch.tensor([[[0.0, 1.0], [-1.0, 0.0]]]), (2.0, 1.0)).tolist()
+    >>> in_voxels(np.array([[[0.0, 1.0], [-1.0, 0.0]]]), (2.0, 1.0)).tolist()
     [[[0.0, 0.5], [-2.0, 0.0]]]
     """
-    size = torch.tensor(voxel)
+    size = np.array(voxel)
     return matrix * size / size[:, None]
 
 
-def widen(matrix: Float[Tensor, "b small small"], ndim: int) -> Float[Tensor, "b ndim ndim"]:
+def widen(matrix: Float[ndarray, "n small small"], ndim: int) -> Float[ndarray, "n ndim ndim"]:
     """Let a map of the last axes leave those before them alone."""
     first = ndim - matrix.shape[1]
-    wide = torch.eye(ndim).repeat(len(matrix), 1, 1)
+    wide = _identities(len(matrix), ndim)
     wide[:, first:, first:] = matrix
     return wide
 
@@ -98,3 +100,7 @@ def displacement_std(alpha: float, sigma: float, ndim: int) -> float:
     3.26
     """
     return alpha / math.sqrt(3) * (2 * math.sqrt(math.pi) * sigma) ** (-ndim / 2)
+
+
+def _identities(count: int, ndim: int) -> Float[ndarray, "count ndim ndim"]:
+    return np.tile(np.eye(ndim), (count, 1, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -44,10 +43,6 @@ def augment(
     Raises:
         ConfigError: the settings do not fit the images.
     """
-    rng = torch.Generator().manual_seed(_as_number(seed))
+    rng = np.random.default_rng(seed)
     image, label = apply_warp(draw_warp(rng, config.warp, image.shape), image, label)
     return apply_shade(draw_shade(rng, config.shade, image.shape), image), label
-
-
-def _as_number(seed: tuple[int, ...]) -> int:
-    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F
 
 from ushape.patches.axes import multiply_axes
 
@@ -40,17 +41,19 @@ def smooth(
     return multiply_axes(noise, [each[None] for each in weights])
 
 
-def draw_cells(widths: Float[Tensor, "b ndim cells"], space: tuple[int, ...]) -> Float[Tensor, "b ndim knots"]:
+def move_knots(widths: Float[ndarray, "n ndim cells"], space: tuple[int, ...]) -> Float[ndarray, "n ndim knots"]:
     """Return how far, in voxels, the borders of equal cells move when the cells get these relative widths.
 
     The cells fill the axis before and after, so that its ends stay.
 
-    >>> draw_cells(torch.tensor([[[1.0, 3.0]]]), (8,)).tolist()
+    >>> move_knots(np.array([[[1.0, 3.0]]]), (8,)).tolist()
     [[[0.0, -2.0, 0.0]]]
     """
     cells = widths.shape[2]
-    borders = F.pad(widths.cumsum(2) / widths.sum(2, keepdim=True), (1, 0))
-    return (borders - torch.arange(cells + 1) / cells) * torch.tensor(space)[:, None]
+    shares = widths.cumsum(2) / widths.sum(2, keepdims=True)
+    moves = (shares - np.arange(1, cells + 1) / cells) * np.array(space)[:, None]
+    moves[:, :, -1] = 0
+    return np.pad(moves, ((0, 0), (0, 0), (1, 0)))
 
 
 def spread_knots(knots: Float[Tensor, "n knots"], size: int) -> Float[Tensor, "n size"]:

@@ -1,4 +1,4 @@
-"""What augmentation draws: whether a change strikes a patch, and how strongly."""
+"""What augmentation draws: which patches a change strikes, and how strongly."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
+from numpy import ndarray
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
@@ -22,11 +24,14 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[tuple[float, float], AfterValidator(_in_order)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
 NotNegativeRange = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_in_order)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_in_order)]
-Share = Annotated[float, Field(gt=0, le=1)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_in_order)]
 """Lower and upper limit of what is drawn; both the same fixes the value."""
+
+Change = Callable[[Tensor, Tensor], Tensor]
+"""From struck patches and one row of values for each to patches of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -34,56 +39,51 @@ class Strike:
     """One change, the patches that it strikes and its strength in each.
 
     Attributes:
-        change: from patches and values to patches of the same shape.
         patches: positions in the batch.
         values: one row per struck patch; what a row holds is the change's business.
     """
 
-    change: Callable[[Tensor, Tensor], Tensor]
+    change: Change
     patches: Int[Tensor, " struck"]
     values: Float[Tensor, "struck *value"]
 
 
-def draw_strikes(rng: torch.Generator, probability: float, batch: int) -> Bool[Tensor, " b"]:
+def draw_struck(rng: np.random.Generator, probability: float, batch: int) -> Int[ndarray, " struck"]:
     """Draw which patches of a batch are struck."""
-    return torch.rand(batch, generator=rng) < probability
+    return np.flatnonzero(rng.random(batch) < probability)
 
 
-def draw_values(rng: torch.Generator, limits: tuple[float, float], shape: tuple[int, ...]) -> Tensor:
-    """Draw evenly between two limits."""
-    low, high = limits
-    return low + (high - low) * torch.rand(shape, generator=rng)
-
-
-def draw_factors(rng: torch.Generator, limits: tuple[float, float], shape: tuple[int, ...]) -> Tensor:
+def draw_factors(
+    rng: np.random.Generator, limits: tuple[float, float], shape: tuple[int, ...]
+) -> Float[ndarray, "*shape"]:
     """Draw factors, half of them below 1 and half above, if 1 lies between the limits; else evenly.
 
     Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, supplement (contrast and gamma).
 
-    >>> rng = torch.Generator().manual_seed(0)
-    >>> round(float((draw_factors(rng, (0.9, 3.0), (10000,)) < 1).float().mean()), 1)
+    >>> round(float((draw_factors(np.random.default_rng(0), (0.9, 3.0), (10000,)) < 1).mean()), 1)
     0.5
     """
     low, high = limits
-    place = draw_values(rng, (-1.0, 1.0), shape)
     if not low < 1 < high:
-        return low + (high - low) * (place + 1) / 2
-    return torch.where(place < 0, 1 + place * (1 - low), 1 + place * (high - 1))
+        return rng.uniform(low, high, shape)
+    place = rng.uniform(-1, 1, shape)
+    return 1 + place * np.where(place < 0, 1 - low, high - 1)
 
 
-def strike(change: Callable[[Tensor, Tensor], Tensor], struck: Bool[Tensor, " b"], values: Tensor) -> Strike:
-    """Keep the values of the patches that are struck."""
-    patches = struck.nonzero().flatten()
-    return Strike(change, patches, values[patches])
+def make_strike(
+    change: Change, patches: Int[ndarray, " struck"], values: Float[ndarray, "struck *value"], neutral: float
+) -> Strike:
+    """Keep what is struck by more than the neutral value, so that the rest stays bit-equal."""
+    kept = (values != neutral).any(axis=tuple(range(1, values.ndim)))
+    return Strike(change, torch.from_numpy(patches[kept]), torch.from_numpy(values[kept]).float())
 
 
 def apply_strike(each: Strike, image: Tensor) -> None:
     """Change the struck patches of a batch in place; the others are not touched."""
     if len(each.patches) == 0:
         return
-    values = each.values.to(image.device, image.dtype)
-    if len(each.patches) == len(image):
+    values, patches = each.values.to(image.device), each.patches.to(image.device)
+    if len(patches) == len(image):
         image.copy_(each.change(image, values))
-        return
-    patches = each.patches.to(image.device)
-    image[patches] = each.change(image[patches], values)
+    else:
+        image.index_copy_(0, patches, each.change(image.index_select(0, patches), values))

@@ -5,6 +5,8 @@ Each takes struck patches and its values, one row per patch with one column for 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -71,19 +73,25 @@ def raise_to_power(
     low, high = _range(patches)
     span = (high - low).clamp_min(SMALLEST_SPAN)
     start, sign = (high, -1) if inverted else (low, 1)
-    raised = ((patches - start) * (sign / span)).pow_(_column(power, patches)).mul_(span * sign).add_(start)
+    raised = (patches - start).mul_(sign / span).pow_(_column(power, patches)).mul_(span * sign).add_(start)
     return _match(raised, patches) if keep_statistics else raised
 
 
 def _match(patches: Tensor, model: Tensor) -> Tensor:
-    std, mean = torch.std_mean(model, _space(model), keepdim=True)
-    std_here, mean_here = torch.std_mean(patches, _space(patches), keepdim=True)
+    mean, std = _statistics(model)
+    mean_here, std_here = _statistics(patches)
     return (patches - mean_here).mul_(std / std_here.clamp_min(SMALLEST_SPAN)).add_(mean)
 
 
+def _statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each channel; torch's own `std_mean` takes ten times as long."""
+    mean = patches.mean(_space(patches), keepdim=True)
+    norm = torch.linalg.vector_norm(patches - mean, dim=_space(patches), keepdim=True)
+    return mean, norm / math.sqrt(math.prod(patches.shape[2:]))
+
+
 def _range(patches: Tensor) -> tuple[Tensor, Tensor]:
-    low, high = patches.flatten(2).aminmax(dim=2)
-    return _column(low, patches), _column(high, patches)
+    return patches.amin(_space(patches), keepdim=True), patches.amax(_space(patches), keepdim=True)
 
 
 def _space(patches: Tensor) -> tuple[int, ...]:

@@ -6,21 +6,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ushape.core.grid import mirror_indices
 from ushape.patches.axes import multiply_axes
 
 
 def blur(
-    patches: Float[Tensor, "n channels *space"], sigma: Float[Tensor, "n ndim"]
+    patches: Float[Tensor, "n channels *space"], sigma: Float[Tensor, "n ndim"], *, radius: int
 ) -> Float[Tensor, "n channels *space"]:
     """Smooth by a Gaussian; outside, the patch is mirrored.
 
     Args:
         sigma: in voxels per axis; 0 leaves the axis alone.
+        radius: at which the Gaussian is cut off, in voxels.
     """
-    sizes = patches.shape[2:]
-    return multiply_axes(
-        patches, [blur_matrices(each, size) for each, size in zip(sigma.unbind(1), sizes, strict=True)]
-    )
+    per_axis = zip(sigma.unbind(1), patches.shape[2:], strict=True)
+    return multiply_axes(patches, [blur_matrices(each, size, radius) for each, size in per_axis])
 
 
 def coarsen(
@@ -38,23 +38,18 @@ def coarsen(
     )
 
 
-def blur_matrices(sigma: Float[Tensor, " n"], size: int) -> Float[Tensor, "n size size"]:
+def blur_matrices(sigma: Float[Tensor, " n"], size: int, radius: int) -> Float[Tensor, "n size size"]:
     """Make the matrices that blur an axis.
 
-    >>> (100 * blur_matrices(torch.tensor([0.5]), 3)).round().int().tolist()
+    >>> (100 * blur_matrices(torch.tensor([0.5]), 3, 2)).round().int().tolist()
     [[[79, 21, 0], [11, 79, 11], [0, 21, 79]]]
     """
-    places = torch.arange(size, device=sigma.device, dtype=sigma.dtype)
-    to, origin = places[:, None], places[None, :]
-    width = sigma.clamp_min(1e-3)[:, None, None]
-
-    def weigh(distance: Tensor) -> Tensor:
-        return torch.exp(-((distance / width) ** 2) / 2)
-
-    above = weigh(to + origin) * (origin > 0)
-    below = weigh(2 * (size - 1) - to - origin) * (origin < size - 1)
-    weights = weigh(to - origin) + above + below
-    return weights / weights.sum(2, keepdim=True)
+    taps = torch.arange(-radius, radius + 1, device=sigma.device)
+    kernel = torch.softmax(-((taps / sigma.clamp_min(1e-3)[:, None]) ** 2) / 2, dim=1)
+    neighbours = torch.from_numpy(mirror_indices(-radius, size + 2 * radius, size)).unfold(0, len(taps), 1)
+    matrix = torch.zeros(len(sigma), size, size, device=sigma.device)
+    index = neighbours.to(sigma.device).expand(len(sigma), -1, -1)
+    return matrix.scatter_add_(2, index, kernel[:, None].expand(-1, size, -1))
 
 
 def coarse_matrices(zoom: Float[Tensor, " n"], size: int) -> Float[Tensor, "n size size"]:

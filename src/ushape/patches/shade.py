@@ -7,14 +7,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
+from numpy import ndarray
 from pydantic import Field
 from torch import Tensor
 
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
 from ushape.patches.chance import (
+    Change,
     NotNegativeRange,
     PositiveRange,
     Probability,
@@ -23,9 +26,8 @@ from ushape.patches.chance import (
     Strike,
     apply_strike,
     draw_factors,
-    draw_strikes,
-    draw_values,
-    strike,
+    draw_struck,
+    make_strike,
 )
 from ushape.patches.colour import colour_matrices, mix_channels
 from ushape.patches.intensity import add_noise, invert, multiply, raise_to_power, shift, stretch
@@ -108,7 +110,7 @@ ShadeParams = tuple[Strike, ...]
 """What was drawn for one batch, in the order in which it is applied."""
 
 
-def draw_shade(rng: torch.Generator, config: ShadeConfig, shape: torch.Size) -> ShadeParams:
+def draw_shade(rng: np.random.Generator, config: ShadeConfig, shape: torch.Size) -> ShadeParams:
     """Draw the parameters for a batch of `shape` (b, channels, *space).
 
     Raises:
@@ -117,54 +119,53 @@ def draw_shade(rng: torch.Generator, config: ShadeConfig, shape: torch.Size) -> 
     config.check(shape[1])
     batch, columns = shape[0], shape[1] if config.channels_apart else 1
     ndim = len(shape) - 2
-    moved = torch.arange(ndim) >= (ndim - 2 if config.in_plane else 0)
-    sigma = draw_values(rng, config.blur_sigma, (batch, ndim)) * moved
-    zoom = torch.where(moved, draw_values(rng, config.low_resolution_range, (batch, 1)), 1.0)
-    noise = partial(add_noise, seed=int(torch.randint(2**31, (), generator=rng)))
+    still = ndim - 2 if config.in_plane else 0
     power = partial(raise_to_power, keep_statistics=config.keep_statistics)
-    power_inverted = partial(raise_to_power, keep_statistics=config.keep_statistics, inverted=True)
 
-    def draw(change: Change, probability: float, values: Tensor, neutral: float) -> Strike:
-        struck = draw_strikes(rng, probability, batch) & (values != neutral).any(1)
-        return strike(change, struck, values)
+    def draw(change: Change, probability: float, values: Callable[[int], ndarray], neutral: float) -> Strike:
+        patches = draw_struck(rng, probability, batch)
+        return make_strike(change, patches, values(len(patches)), neutral)
 
-    def factors(limits: tuple[float, float]) -> Tensor:
-        return draw_factors(rng, limits, (batch, columns))
+    def factor(limits: tuple[float, float]) -> Callable[[int], ndarray]:
+        return lambda n: draw_factors(rng, limits, (n, columns))
 
+    def sigma(n: int) -> ndarray:
+        return rng.uniform(*config.blur_sigma, (n, ndim)) * (np.arange(ndim) >= still)
+
+    def zoom(n: int) -> ndarray:
+        return np.where(np.arange(ndim) >= still, rng.uniform(*config.low_resolution_range, (n, 1)), 1.0)
+
+    noise = partial(add_noise, seed=int(rng.integers(2**31)))
     return (
         draw_colour(rng, config, batch),
-        strike(invert, draw_strikes(rng, config.inversion, batch), torch.zeros(batch, 1)),
-        draw(noise, config.noise, draw_values(rng, config.noise_variance, (batch, 1)).sqrt(), 0.0),
-        draw(blur, config.blur, sigma, 0.0),
-        draw(multiply, config.brightness, factors(config.brightness_range), 1.0),
-        draw(shift, config.offset, draw_values(rng, config.offset_range, (batch, columns)), 0.0),
-        draw(stretch, config.contrast, factors(config.contrast_range), 1.0),
+        draw(invert, config.inversion, lambda n: np.ones((n, 1)), 0.0),
+        draw(noise, config.noise, lambda n: np.sqrt(rng.uniform(*config.noise_variance, (n, 1))), 0.0),
+        draw(partial(blur, radius=math.ceil(4 * config.blur_sigma[1])), config.blur, sigma, 0.0),
+        draw(multiply, config.brightness, factor(config.brightness_range), 1.0),
+        draw(shift, config.offset, lambda n: rng.uniform(*config.offset_range, (n, columns)), 0.0),
+        draw(stretch, config.contrast, factor(config.contrast_range), 1.0),
         draw(coarsen, config.low_resolution, zoom, 1.0),
-        draw(power_inverted, config.gamma_inverted, factors(config.gamma_range), 1.0),
-        draw(power, config.gamma, factors(config.gamma_range), 1.0),
+        draw(partial(power, inverted=True), config.gamma_inverted, factor(config.gamma_range), 1.0),
+        draw(power, config.gamma, factor(config.gamma_range), 1.0),
     )
 
 
-Change = Callable[[Tensor, Tensor], Tensor]
-
-
-def draw_colour(rng: torch.Generator, config: ShadeConfig, batch: int) -> Strike:
+def draw_colour(rng: np.random.Generator, config: ShadeConfig, batch: int) -> Strike:
     """Draw saturation, gray and hue, which together are one mixing of channels."""
-
-    def draw(probability: float, limits: tuple[float, float], neutral: float) -> Tensor:
-        return torch.where(draw_strikes(rng, probability, batch), draw_values(rng, limits, (batch,)), neutral)
-
-    most = math.radians(config.hue_degrees)
-    saturation = draw(config.saturation, config.saturation_range, 1.0) * draw(config.gray, (0.0, 0.0), 1.0)
-    hue = draw(config.hue, (-most, most), 0.0)
-    struck: Bool[Tensor, " b"] = (saturation != 1) | (hue != 0)
-    return strike(mix_channels, struck, colour_matrices(saturation, hue))
+    saturation, hue = np.ones(batch), np.zeros(batch)
+    patches = draw_struck(rng, config.saturation, batch)
+    saturation[patches] = rng.uniform(*config.saturation_range, len(patches))
+    saturation[draw_struck(rng, config.gray, batch)] = 0.0
+    patches = draw_struck(rng, config.hue, batch)
+    hue[patches] = np.radians(rng.uniform(-config.hue_degrees, config.hue_degrees, len(patches)))
+    struck = np.flatnonzero((saturation != 1) | (hue != 0))
+    return make_strike(mix_channels, struck, colour_matrices(saturation[struck], hue[struck]), 0.0)
 
 
 def apply_shade(params: ShadeParams, image: Float[Tensor, "b channels *space"]) -> Float[Tensor, "b channels *space"]:
     """Change the values of a batch.
 
-    >>> params = (strike(multiply, torch.tensor([True]), torch.tensor([[2.0]])),)
+    >>> params = (Strike(multiply, torch.tensor([0]), torch.tensor([[2.0]])),)
     >>> apply_shade(params, torch.tensor([[[[1.0, 3.0]]]])).tolist()
     [[[[2.0, 6.0]]]]
     """

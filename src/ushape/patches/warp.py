@@ -6,15 +6,15 @@ coordinates and cost one resampling, on the device of the batch, in 2D and 3D.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Integer
+from numpy import ndarray
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
@@ -27,16 +27,9 @@ from ushape.patches.affine import (
     shear_matrices,
     widen,
 )
-from ushape.patches.bend import count_nodes, draw_cells, smooth, spread_knots
-from ushape.patches.chance import (
-    NotNegative,
-    Positive,
-    PositiveRange,
-    Probability,
-    draw_factors,
-    draw_strikes,
-    draw_values,
-)
+from ushape.patches.bend import count_nodes, move_knots, smooth, spread_knots
+from ushape.patches.chance import NotNegative, Positive, PositiveRange, Probability, draw_factors, draw_struck
+from ushape.patches.lookup import look_up_linear, look_up_nearest, mirror_places
 from ushape.patches.turns import turn_and_flip
 
 Label = Integer[Tensor, "b *space"] | Bool[Tensor, "b classes *space"]
@@ -99,32 +92,32 @@ class WarpConfig(Config):
 
 @dataclass(frozen=True)
 class WarpParams:
-    """What was drawn for one batch. A voxel x of the result is taken from matrix (x + bend(x)) + shift.
+    """What was drawn for one batch. A voxel x of a struck patch is taken from matrix (x + bend(x)) + shift.
 
     Attributes:
         flip: whether each axis of each patch is mirrored.
         turns: quarter turns of the last two axes of each patch.
-        resampled: whether a patch is resampled at all.
+        struck: the patches that are resampled; the rows of `matrix` and `shift` are theirs.
         matrix: acts on places relative to the centre, in voxels.
         shift: in voxels.
-        bent: whether a patch is deformed by more than an affine map.
+        bent: rows of the struck patches that are deformed by more than an affine map; `noise` and `knots` are theirs.
         noise: of elastic deformation, in voxels, at its nodes.
         sigma: its smoothness, in voxels.
         knots: displacements of grid distortion, in voxels, along each axis.
     """
 
-    flip: Bool[Tensor, "b ndim"]
-    turns: Int[Tensor, " b"]
-    resampled: Bool[Tensor, " b"]
-    matrix: Float[Tensor, "b ndim ndim"]
-    shift: Float[Tensor, "b ndim"]
-    bent: Bool[Tensor, " b"]
-    noise: Float[Tensor, "b ndim *nodes"]
+    flip: Bool[ndarray, "b ndim"]
+    turns: Int[ndarray, " b"]
+    struck: Int[Tensor, " struck"]
+    matrix: Float[Tensor, "struck ndim ndim"]
+    shift: Float[Tensor, "struck ndim"]
+    bent: Int[Tensor, " bent"]
+    noise: Float[Tensor, "bent ndim *nodes"]
     sigma: float
-    knots: Float[Tensor, "b ndim knots"]
+    knots: Float[Tensor, "bent ndim knots"]
 
 
-def draw_warp(rng: torch.Generator, config: WarpConfig, shape: torch.Size) -> WarpParams:
+def draw_warp(rng: np.random.Generator, config: WarpConfig, shape: torch.Size) -> WarpParams:
     """Draw the parameters for a batch of `shape` (b, channels, *space).
 
     Raises:
@@ -134,15 +127,25 @@ def draw_warp(rng: torch.Generator, config: WarpConfig, shape: torch.Size) -> Wa
     space = tuple(sizes)
     config.check(len(space))
     flip, turns = _draw_turns(rng, config, batch, space)
-    matrix = _draw_matrix(rng, config, batch, len(space))
-    elastic = draw_strikes(rng, config.elastic, batch)
-    pulled, shift = _draw_pull(rng, config, elastic, space)
-    noise = _draw_noise(rng, config, elastic, space)
-    knots = _draw_knots(rng, config, draw_strikes(rng, config.grid_distortion, batch), space)
-    matrix, shift = matrix @ pulled, (matrix @ shift[:, :, None])[:, :, 0]
-    bent = noise.flatten(1).any(1) | knots.flatten(1).any(1)
-    moved = (matrix != torch.eye(len(space))).flatten(1).any(1) | shift.any(1)
-    return WarpParams(flip, turns, moved | bent, matrix, shift, bent, noise, config.elastic_sigma, knots)
+    matrix, shift = _draw_affine(rng, config, batch, len(space))
+    elastic, distorted = (draw_struck(rng, p, batch) for p in (config.elastic, config.grid_distortion))
+    pulled, pull = _draw_pull(rng, config, len(elastic), space)
+    shift[elastic] = (matrix[elastic] @ pull[:, :, None])[:, :, 0]
+    matrix[elastic] = matrix[elastic] @ pulled
+    noise, knots = _draw_noise(rng, config, elastic, shape), _draw_knots(rng, config, distorted, shape)
+    bent = np.logical_or(noise.reshape(batch, -1).any(axis=1), knots.reshape(batch, -1).any(axis=1))
+    struck = np.flatnonzero(bent | (matrix != np.eye(len(space))).any(axis=(1, 2)) | shift.any(axis=1))
+    return WarpParams(
+        flip=flip,
+        turns=turns,
+        struck=torch.from_numpy(struck),
+        matrix=torch.from_numpy(matrix[struck]).float(),
+        shift=torch.from_numpy(shift[struck]).float(),
+        bent=torch.from_numpy(np.flatnonzero(bent[struck])),
+        noise=torch.from_numpy(noise[bent]),
+        sigma=config.elastic_sigma,
+        knots=torch.from_numpy(knots[bent]),
+    )
 
 
 def apply_warp(
@@ -150,91 +153,98 @@ def apply_warp(
 ) -> tuple[Float[Tensor, "b channels *space"], Label]:
     """Move the voxels of a batch: the image linearly, the label by its nearest voxel, what lies outside mirrored in."""
     image, label = (turn_and_flip(each, params.flip, params.turns) for each in (image, label))
-    struck = params.resampled.nonzero().flatten()
-    if not len(struck):
+    if not len(params.struck):
         return image, label
-    grid = sampling_grid(params, tuple(image.shape[2:]), image.device)
-    struck = struck.to(image.device)
-    moved = F.grid_sample(image[struck], grid, "bilinear", "reflection", align_corners=False)
-    classes = label[struck].to(image.dtype)
-    classes = classes if label.ndim == image.ndim else classes[:, None]
-    chosen = F.grid_sample(classes, grid, "nearest", "reflection", align_corners=False)
-    return (
-        image.index_copy(0, struck, moved),
-        label.index_copy(0, struck, chosen.reshape(-1, *label.shape[1:]).to(label.dtype)),
-    )
+    struck = params.struck.to(image.device)
+    places = find_places(params, tuple(image.shape[2:]), image.device)
+    moved = look_up_linear(image.index_select(0, struck), places)
+    classes = label.index_select(0, struck)
+    chosen = look_up_nearest(classes if label.ndim == image.ndim else classes[:, None], places)
+    return image.index_copy(0, struck, moved), label.index_copy(0, struck, chosen.reshape(classes.shape))
 
 
-def sampling_grid(
+def find_places(
     params: WarpParams, space: tuple[int, ...], device: torch.device
-) -> Float[Tensor, "struck *space ndim"]:
-    """Return where each voxel of the struck patches is taken from, in the coordinates of `grid_sample`: x first."""
-    struck, half = params.resampled, torch.tensor(space) / 2
-    matrix = params.matrix[struck] * half / half[:, None]  # from voxels to [-1, 1]
-    shift = params.shift[struck] / half
-    theta = torch.cat([matrix.flip(1, 2), shift.flip(1)[:, :, None]], dim=2)
-    grid = F.affine_grid(theta.to(device), [len(theta), 1, *space], align_corners=False)
-    bent = params.bent[struck].nonzero().flatten().to(device)
-    if len(bent):
-        field = bend(params, space, device)
-        turned = torch.einsum("nij,nj...->n...i", (params.matrix[params.bent] / half[:, None]).to(device), field)
-        grid[bent] += turned.flip(-1)
-    return grid
+) -> Float[Tensor, "struck ndim *space"]:
+    """Return where each voxel of the struck patches is taken from, in voxels from the edge; never outside."""
+    matrix, shift = params.matrix.to(device), params.shift.to(device)
+    half = torch.tensor(space, device=device) / 2
+    places = (shift + half).reshape(*shift.shape, *[1] * len(space))
+    for axis, size in enumerate(space):
+        along = torch.arange(0.5 - size / 2, size / 2, device=device)
+        shape = [size if other == axis else 1 for other in range(len(space))]
+        places = places + (matrix[:, :, axis, None] * along).reshape(*shift.shape, *shape)
+    if len(params.bent):
+        bent = params.bent.to(device)
+        turned = torch.bmm(matrix[bent], bend(params, space, device).flatten(2))
+        places.index_add_(0, bent, turned.reshape(-1, *places.shape[1:]))
+    return mirror_places(places, space)
 
 
 def bend(params: WarpParams, space: tuple[int, ...], device: torch.device) -> Float[Tensor, "bent ndim *space"]:
     """Return the displacements of the bent patches, in voxels of the result."""
-    noise, knots = params.noise[params.bent].to(device), params.knots[params.bent].to(device)
-    field = smooth(noise, space, params.sigma)
+    field = smooth(params.noise.to(device), space, params.sigma)
+    knots = params.knots.to(device)
     for axis, size in enumerate(space):
-        along = [1] * len(space)
-        along[axis] = size
-        field[:, axis] += spread_knots(knots[:, axis], size).reshape(-1, *along)
+        shape = [size if other == axis else 1 for other in range(len(space))]
+        field[:, axis] += spread_knots(knots[:, axis], size).reshape(-1, *shape)
     return field
 
 
-def _draw_turns(rng: torch.Generator, config: WarpConfig, batch: int, space: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _draw_turns(
+    rng: np.random.Generator, config: WarpConfig, batch: int, space: tuple[int, ...]
+) -> tuple[ndarray, ndarray]:
     axes = range(len(space)) if config.flip_axes == "all" else config.flip_axes
-    allowed = torch.tensor([config.flip and axis in axes for axis in range(len(space))])
-    flip = draw_strikes(rng, 0.5, batch * len(space)).reshape(batch, -1) & allowed
-    turns = torch.randint(4, (batch,), generator=rng) * int(config.rotate90)
-    return flip, turns if space[-1] == space[-2] else turns // 2 * 2
+    allowed = np.array([config.flip and axis in axes for axis in range(len(space))])
+    turns = rng.integers(4, size=batch) * int(config.rotate90)
+    return (rng.random((batch, len(space))) < 0.5) & allowed, turns if space[-1] == space[-2] else turns // 2 * 2
 
 
-def _draw_matrix(rng: torch.Generator, config: WarpConfig, batch: int, ndim: int) -> Tensor:
+def _draw_affine(rng: np.random.Generator, config: WarpConfig, batch: int, ndim: int) -> tuple[ndarray, ndarray]:
+    """Draw rotation, shear and scale for every patch; one that nothing strikes gets exactly the identity."""
     axes = 2 if config.in_plane else ndim
-    rotated, sheared, scaled = (draw_strikes(rng, p, batch) for p in (config.rotation, config.shear, config.scale))
-    angles, slants = (
-        draw_values(rng, (-math.radians(most), math.radians(most)), (batch, len(planes(axes)))) * struck[:, None]
-        for most, struck in ((config.degrees, rotated), (config.shear_degrees, sheared))
-    )
-    zoom = torch.where(scaled, draw_factors(rng, config.scale_range, (batch,)), 1.0)
-    matrix = rotation_matrices(angles, axes) @ shear_matrices(slants, axes) / zoom[:, None, None]
+    angles = _draw_angles(rng, config.rotation, config.degrees, (batch, len(planes(axes))))
+    slants = _draw_angles(rng, config.shear, config.shear_degrees, (batch, len(planes(axes))))
+    zoom, scaled = np.ones((batch, 1, 1)), draw_struck(rng, config.scale, batch)
+    zoom[scaled] = draw_factors(rng, config.scale_range, (len(scaled), 1, 1))
+    matrix = rotation_matrices(angles, axes) @ shear_matrices(slants, axes) / zoom
     voxel = (1.0,) * ndim if config.voxel == "cube" else config.voxel
-    return widen(in_voxels(matrix, voxel[ndim - axes :]), ndim)
+    return widen(in_voxels(matrix, voxel[ndim - axes :]), ndim), np.zeros((batch, ndim))
+
+
+def _draw_angles(rng: np.random.Generator, probability: float, degrees: float, shape: tuple[int, int]) -> ndarray:
+    angles, struck = np.zeros(shape), draw_struck(rng, probability, shape[0])
+    angles[struck] = np.radians(rng.uniform(-degrees, degrees, (len(struck), shape[1])))
+    return angles
 
 
 def _draw_pull(
-    rng: torch.Generator, config: WarpConfig, struck: Tensor, space: tuple[int, ...]
-) -> tuple[Tensor, Tensor]:
+    rng: np.random.Generator, config: WarpConfig, count: int, space: tuple[int, ...]
+) -> tuple[ndarray, ndarray]:
     axes, most = 2 if config.in_plane else len(space), config.elastic_affine
-    moves = draw_values(rng, (-most, most), (len(struck), axes + 1, axes)) * struck[:, None, None]
-    matrix, shift = pull_corners(moves, max(min(space[-axes:]) / 3, 1.0))
-    return widen(matrix, len(space)), F.pad(shift, (len(space) - axes, 0))
+    matrix, shift = pull_corners(rng.uniform(-most, most, (count, axes + 1, axes)), max(min(space[-axes:]) / 3, 1.0))
+    return widen(matrix, len(space)), np.pad(shift, ((0, 0), (len(space) - axes, 0)))
 
 
-def _draw_noise(rng: torch.Generator, config: WarpConfig, struck: Tensor, space: tuple[int, ...]) -> Tensor:
+def _draw_noise(
+    rng: np.random.Generator, config: WarpConfig, struck: ndarray, shape: torch.Size
+) -> Float[ndarray, "b ndim *nodes"]:
+    batch, _, *space = shape
     still = len(space) - 2 if config.in_plane else 0
-    nodes = [count_nodes(size, config.elastic_sigma) for size in space[still:]] if struck.any() else [1] * len(space)
-    noise = torch.randn(len(struck), len(space), *[1] * (len(space) - len(nodes)), *nodes, generator=rng)
-    noise[:, :still] = 0
-    noise[~struck] = 0
-    return noise * displacement_std(config.elastic_alpha, config.elastic_sigma, len(space) - still)
+    moving = [count_nodes(size, config.elastic_sigma) for size in space[still:]]
+    nodes = [1] * still + moving if len(struck) else [1] * len(space)
+    noise = np.zeros((batch, len(space), *nodes), dtype=np.float32)
+    std = displacement_std(config.elastic_alpha, config.elastic_sigma, len(space) - still)
+    noise[struck, still:] = rng.standard_normal((len(struck), len(space) - still, *nodes)) * std
+    return noise
 
 
-def _draw_knots(rng: torch.Generator, config: WarpConfig, struck: Tensor, space: tuple[int, ...]) -> Tensor:
-    limit = config.grid_limit
-    knots = draw_cells(draw_values(rng, (1 - limit, 1 + limit), (len(struck), len(space), config.grid_cells)), space)
-    knots[:, : len(space) - 2 if config.in_plane else 0] = 0
-    knots[~struck] = 0
+def _draw_knots(
+    rng: np.random.Generator, config: WarpConfig, struck: ndarray, shape: torch.Size
+) -> Float[ndarray, "b ndim knots"]:
+    batch, _, *space = shape
+    still, limit = len(space) - 2 if config.in_plane else 0, config.grid_limit
+    knots = np.zeros((batch, len(space), config.grid_cells + 1), dtype=np.float32)
+    widths = rng.uniform(1 - limit, 1 + limit, (len(struck), len(space) - still, config.grid_cells))
+    knots[struck, still:] = move_knots(widths, tuple(space[still:]))
     return knots
