@@ -249,10 +249,10 @@ def write_store(folder: Path, space: tuple[int, ...]) -> Any:
 
 
 def make_step(net: Any, timing: Any, device: str) -> Callable[..., tuple[float, float, float]]:
+    from ushape.core.layout import memory_format
     from ushape.losses.compose import Loss, LossConfig
     from ushape.patches.augment import augment
     from ushape.patches.sampler import cut_step, draw_step
-    from ushape.train.layout import memory_format
     from ushape.train.optim import OptimConfig, make_optimizer
     from ushape.train.probe import AUTOCAST, wait_for
 
