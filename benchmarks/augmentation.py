@@ -1,4 +1,4 @@
-"""Augmented patches per CPU second beside batchgeneratorsv2, and the share of a training step that data take.
+"""Augmented patches per CPU second, beside batchgeneratorsv2.
 
 Both sides do what nnU-Net does by default (rotation, scale, noise, blur, brightness, contrast, low resolution, gamma,
 inverted gamma, mirroring), with its probabilities and ranges, in one process on one thread, in turn, on equal patches.
@@ -13,8 +13,6 @@ Theirs needs an environment of its own:
     python -m venv peers
     peers/bin/pip install torch==2.13.0 batchgeneratorsv2==0.3.6
     python benchmarks/augmentation.py --peers peers/bin/python
-
-The second table times whole steps of the default net in the fastest precision and layout of this machine.
 """
 
 from __future__ import annotations
@@ -27,7 +25,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +32,7 @@ import torch
 
 RESULTS = Path(__file__).parent / "results"
 SHAPES = {"2D, 8x128x128": (8, 128, 128), "3D, 2x40x56x40": (2, 40, 56, 40)}
-CLASSES = 3
-ROUNDS, BATCHES, STEPS = 5, 100, 20
+ROUNDS, BATCHES = 5, 100
 DEGREES = {2: 180.0, 3: 30.0}
 Side = Callable[[torch.Tensor, torch.Tensor, int], Any]
 
@@ -52,18 +48,17 @@ def main() -> None:
         {"theirs": options.peers, "theirs_nearest": options.peers} if options.peers else {}
     )
     speed = {name: measure_sides(sides, name, options) for name in SHAPES}
-    waits = {name: measure_wait(SHAPES[name], options.steps) for name in SHAPES}
     cores = len(os.sched_getaffinity(0))
     lines = [
         f"`python benchmarks/augmentation.py`, {cores} cores, load {load:.1f} at the start, torch {torch.__version__}"
     ]
-    lines += ["", *speed_table(speed, options), "", *wait_table(waits)]
+    lines += ["", *speed_table(speed, options)]
     text = "\n".join(lines) + "\n"
     print(text)
     if options.write:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "augmentation.md").write_text(text)
-        (RESULTS / "augmentation.json").write_text(json.dumps({"speed": speed, "wait": waits}, indent=1) + "\n")
+        (RESULTS / "augmentation.json").write_text(json.dumps(speed, indent=1) + "\n")
 
 
 def read_options() -> argparse.Namespace:
@@ -71,7 +66,6 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--peers", help="Python of an environment with batchgeneratorsv2")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="processes per side and shape")
     parser.add_argument("--batches", type=int, default=BATCHES, help="batches per process")
-    parser.add_argument("--steps", type=int, default=STEPS, help="training steps per shape")
     parser.add_argument("--no-write", dest="write", action="store_false", help="leave results/ alone")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -208,78 +202,6 @@ TITLES = {
 }
 
 
-def measure_wait(shape: tuple[int, ...], steps: int) -> dict[str, Any]:
-    """Time cutting, augmenting and learning apart, in steps of the default net; wall clock, all cores."""
-    import tempfile
-
-    from ushape.nets.config import UNetConfig
-    from ushape.nets.unet import UNet
-    from ushape.patches.augment import AugmentConfig
-    from ushape.patches.sampler import PatchConfig
-    from ushape.train.budget import candidates
-    from ushape.train.probe import machine_facts, probe_precision
-
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    net_config = UNetConfig(ndim=len(shape) - 1, classes=CLASSES, widths=(32, 64, 128, 256), up="linear")
-    device = machine_facts().device
-    timing = probe_precision(lambda: UNet(net_config), (1, 1, *shape[1:]), device, list(candidates(device)))[0]
-    patches = PatchConfig(size=shape[1:], batch=shape[0])
-    with tempfile.TemporaryDirectory() as folder:
-        store = write_store(Path(folder), shape[1:])
-        step = make_step(UNet(net_config), timing, device)
-        kinds = {"default": AugmentConfig(), "nnU-Net's": nnunet_config(len(shape) - 1)}
-        rows = {
-            kind: [step(store, patches, config, number) for number in range(steps + 2)][2:]
-            for kind, config in kinds.items()
-        }
-    return {"precision": timing.precision, "channels_last": timing.channels_last, "seconds": rows}
-
-
-def write_store(folder: Path, space: tuple[int, ...]) -> Any:
-    """Write four cases half as large again as the patch."""
-    from ushape.core.case import Case, Geometry
-    from ushape.patches.store import Store, write_case, write_index
-
-    image, label = make_batch((4, *(size * 3 // 2 for size in space)))
-    geometry = Geometry.pixels(len(space))
-    for i in range(4):
-        write_case(folder, i, Case(f"case{i}", image[i].numpy(), geometry, label[i].numpy()))
-    write_index(folder, [(f"case{i}", geometry) for i in range(4)])
-    return Store(folder)
-
-
-def make_step(net: Any, timing: Any, device: str) -> Callable[..., tuple[float, float, float]]:
-    from ushape.core.layout import memory_format
-    from ushape.losses.compose import Loss, LossConfig
-    from ushape.patches.augment import augment
-    from ushape.patches.sampler import cut_step, draw_step
-    from ushape.train.optim import OptimConfig, make_optimizer
-    from ushape.train.probe import AUTOCAST, wait_for
-
-    net = net.to(device)
-    loss, optimizer = Loss(LossConfig()), make_optimizer(net.parameters(), OptimConfig())
-
-    def step(store: Any, patches: Any, config: Any, number: int) -> tuple[float, float, float]:
-        times = [time.perf_counter()]
-        image, label = map(torch.from_numpy, cut_step(store, draw_step(0, number, len(store), patches), patches))
-        times.append(time.perf_counter())
-        image, label = augment(image.to(device), label.to(device), config, (0, number))
-        image = image.contiguous(memory_format=memory_format(image, timing.channels_last))
-        wait_for(device)
-        times.append(time.perf_counter())
-        with torch.autocast(device, AUTOCAST.get(timing.precision), enabled=timing.precision in AUTOCAST):
-            value = loss(net(image), label)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        wait_for(device)
-        times.append(time.perf_counter())
-        cut, augmented, learnt = (after - before for before, after in pairwise(times))
-        return cut, augmented, learnt
-
-    return step
-
-
 def speed_table(speed: dict[str, dict[str, list[float]]], options: argparse.Namespace) -> list[str]:
     lines = [f"One process, one thread; medians of {options.rounds} processes of {options.batches} batches each.", ""]
     lines += ["| patches | by | patches per CPU second (min to max) | ushape is faster by |", "|---|---|---|---|"]
@@ -289,21 +211,6 @@ def speed_table(speed: dict[str, dict[str, list[float]]], options: argparse.Name
             mid = statistics.median(seconds)
             spread = f"{1 / mid:.0f} ({1 / max(seconds):.0f} to {1 / min(seconds):.0f})"
             lines.append(f"| {name} | {TITLES[side]} | {spread} | {mid / own:.1f} |")
-    return lines
-
-
-def wait_table(waits: dict[str, dict[str, Any]]) -> list[str]:
-    lines = [
-        "| step | precision | augmentation | cut, ms | augment, ms | learn, ms | share of data |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, found in waits.items():
-        layout = "channels last" if found["channels_last"] else "contiguous"
-        for kind, rows in found["seconds"].items():
-            cut, augmented, learnt = (statistics.mean(column) for column in zip(*rows, strict=True))
-            share = (cut + augmented) / (cut + augmented + learnt)
-            numbers = f"{cut * 1e3:.1f} | {augmented * 1e3:.1f} | {learnt * 1e3:.0f} | {share:.1%}"
-            lines.append(f"| {name} | {found['precision']}, {layout} | {kind} | {numbers} |")
     return lines
 
 
