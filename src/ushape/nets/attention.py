@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -91,11 +91,21 @@ class GateConfig(Config):
 
     Attributes:
         reduction: the gate works on the skip's channels divided by this, on four at least.
+        widths: channels of a skip and those its gate works on, for skips that are to differ from that: ((256, 128),).
         norm: batch norm after each of its convolutions.
     """
 
     reduction: int = Field(4, ge=1)
+    widths: tuple[tuple[PositiveInt, PositiveInt], ...] = ()
     norm: bool = False
+
+    def width(self, skip: int) -> int:
+        """Return how many channels the gate of a skip works on.
+
+        >>> GateConfig(widths=((256, 128),)).width(256), GateConfig(widths=((256, 128),)).width(64)
+        (128, 16)
+        """
+        return dict(self.widths).get(skip, max(skip // self.reduction, FEWEST))
 
 
 class AttentionMap(nn.Module):
@@ -122,7 +132,7 @@ class AttentionGate(nn.Module):
 
     def __init__(self, skip: int, gate: int, stride: PerAxis, config: GateConfig) -> None:
         super().__init__()
-        ndim, hidden = len(stride), max(skip // config.reduction, FEWEST)
+        ndim, hidden = len(stride), config.width(skip)
         self.from_skip = gate_conv(skip, hidden, stride, config)
         self.from_gate = gate_conv(gate, hidden, (1,) * ndim, config)
         self.score = gate_conv(hidden, 1, (1,) * ndim, config)

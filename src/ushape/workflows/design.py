@@ -10,7 +10,7 @@ from typing import Any
 from ushape.core.config import with_fields
 from ushape.core.events import Listener
 from ushape.plan.reasons import explain_habits, show_decisions, value_at
-from ushape.plan.recipe import Reasons, Recipe, overlay_recipe, parse_toml, read_file, to_toml
+from ushape.plan.recipe import Reasons, Recipe, list_settings, overlay_recipe, parse_toml, read_file, to_toml
 from ushape.plan.rules import make_plan
 from ushape.workflows.engine import check_sizes
 from ushape.workflows.survey import DataSet, survey
@@ -60,13 +60,14 @@ class Design:
 
 
 def design(request: FitRequest, listener: Listener) -> Design:
-    """Survey the data and decide; a reason of the plan stays only where its value does.
+    """Survey the data and decide; a reason of the plan stays only where its value does, else the user's comment is it.
 
     Raises:
         UshapeError: the data, the recipe or a change cannot be used.
     """
     where = request.recipe.name if request.recipe else "recipe"
-    table = parse_toml(read_file(request.recipe), where) if request.recipe else {}
+    text = read_file(request.recipe) if request.recipe else ""
+    table = parse_toml(text, where)
     wishes = read_wishes(table, request.changes, where, foreground=request.foreground)
     data = survey(request.data, listener, labels=wishes.labels, foreground=wishes.foreground, axes=wishes.axes)
     planned, reasons = make_plan(data.fingerprint, data.labels, slices=wants_slices(wishes, data.fingerprint.ndim))
@@ -74,4 +75,5 @@ def design(request: FitRequest, listener: Listener) -> Design:
     recipe = with_fields(overlay_recipe(planned, table, where), request.changes, "recipe")
     check_sizes(recipe)
     kept = {name: reason for name, reason in reasons.items() if value_at(recipe, name) == value_at(planned, name)}
-    return Design(data, planned, recipe, kept | dict.fromkeys(request.changes, "set on the command line"))
+    said = {name: comment for name, _, comment in list_settings(text) if comment}
+    return Design(data, planned, recipe, kept | said | dict.fromkeys(request.changes, "set on the command line"))
