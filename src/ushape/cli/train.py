@@ -27,6 +27,7 @@ FIELDS = {
     "axes": "data.axes",
     "fold": "data.fold",
     "folds": "data.folds",
+    "start": "train.start",
 }
 """Which field of the recipe a flag sets."""
 
@@ -43,6 +44,7 @@ def train(
     patience: Annotated[int | None, Flag(min=1, help="Validations without gain before it stops early.")] = None,
     fold: Annotated[str | None, Flag(metavar="K|all|none", help="Hold out fold K, each, or none.")] = None,
     folds: Annotated[int | None, Flag(min=2, help="Number of folds; 5 if not given.")] = None,
+    start: Annotated[str | None, Flag("--from", metavar="MODEL", help="Start from its weights.")] = None,
     foreground: Annotated[bool, Flag("--foreground", help="Train every label above 0 as one class.")] = False,
     device: Annotated[str | None, Flag(help="auto, cpu, cuda or mps.")] = None,
     workers: Annotated[int | None, Flag(min=0, help="Processes that cut patches ahead.")] = None,
@@ -62,6 +64,7 @@ def train(
         "patience": patience,
     }
     flags |= {"device": device, "workers": workers, "threads": threads, "axes": axes, "fold": fold, "folds": folds}
+    flags |= {"start": start}
     fields = collect_changes({name: value for name, value in flags.items() if value is not None}, changes or [])
     if resume is not None:
         if data or output or recipe or foreground or fields:

@@ -17,6 +17,8 @@ from ushape.core.errors import ModelFileError
 Weights = dict[str, Tensor]
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
+HEADS = "heads."
+"""What the keys of a net's last convolutions start with."""
 _SHOWN = 5  # keys named in a message
 
 
@@ -80,6 +82,22 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], where: str) -
     if told:
         raise ModelFileError(f"{where}: the weights do not fit this network; {'; '.join(told)}")
     module.load_state_dict(dict(weights))
+
+
+def load_all_but_heads(net: nn.Module, weights: Mapping[str, Tensor], where: str) -> list[str]:
+    """Load the weights of a net that may have had other classes, or heads on other levels.
+
+    Returns:
+        The keys of the heads that did not fit and start anew.
+    Raises:
+        ModelFileError: as `load_weights`, for anything but the heads.
+    """
+    own = net.state_dict()
+    fits = {key for key in own.keys() & weights.keys() if own[key].shape == weights[key].shape}
+    body = {key: value for key, value in weights.items() if key in fits or not key.startswith(HEADS)}
+    anew = {key: value for key, value in own.items() if key.startswith(HEADS) and key not in fits}
+    load_weights(net, body | anew, where)
+    return list(anew)
 
 
 def _misfits(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Iterator[str]:

@@ -31,6 +31,7 @@ class TrainConfig(Config):
         device: "auto" takes a GPU if torch sees one.
         workers: processes that cut patches ahead; 0 cuts them in the training process.
         threads: CPU threads; 0 takes every core the process may use.
+        start: a model file or run folder whose weights the training starts from, or "none".
     """
 
     minutes: Annotated[float, Field(gt=0)] | Literal["none"] = 5.0
@@ -46,6 +47,7 @@ class TrainConfig(Config):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    start: str = "none"
     seed: Annotated[int, Field(ge=0)] = 0
     optim: OptimConfig = OptimConfig()
 

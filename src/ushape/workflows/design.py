@@ -14,6 +14,7 @@ from ushape.plan.recipe import Reasons, Recipe, list_settings, overlay_recipe, p
 from ushape.plan.rules import make_plan
 from ushape.workflows.engine import check_sizes
 from ushape.workflows.survey import DataSet, survey
+from ushape.workflows.tune import plan_from
 from ushape.workflows.wishes import read_wishes, wants_slices
 
 
@@ -72,7 +73,8 @@ def design(request: FitRequest, listener: Listener) -> Design:
     data = survey(request.data, listener, labels=wishes.labels, foreground=wishes.foreground, axes=wishes.axes)
     planned, reasons = make_plan(data.fingerprint, data.labels, slices=wants_slices(wishes, data.fingerprint.ndim))
     planned = with_fields(planned, {"data.axes": data.found.axes}, "recipe")
-    recipe = with_fields(overlay_recipe(planned, table, where), request.changes, "recipe")
+    tuned = plan_from(planned, wishes.start)
+    recipe = with_fields(overlay_recipe(tuned, table, where), request.changes, "recipe")
     check_sizes(recipe)
     kept = {name: reason for name, reason in reasons.items() if value_at(recipe, name) == value_at(planned, name)}
     said = {name: comment for name, _, comment in list_settings(text) if comment}

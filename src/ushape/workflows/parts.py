@@ -57,10 +57,12 @@ def model_writer(run: RunFolder, recipe: Recipe, parts: Parts) -> WriteModel:
 
 
 def portable_recipe(run: RunFolder, recipe: Recipe) -> str:
-    """Return a run's recipe as text, the path of a file of weights in it shortened to the file's name."""
-    source = recipe.net.encoder_weights
-    long, short = (f"encoder_weights = {tomlkit.item(name).as_string()}" for name in (source, Path(source).name))
-    return run.recipe.read_text(encoding="utf-8").replace(long, short)
+    """Return a run's recipe as text, in which files of weights have no folders."""
+    text = run.recipe.read_text(encoding="utf-8")
+    for field, source in (("encoder_weights", recipe.net.encoder_weights), ("start", recipe.train.start)):
+        long, short = (f"{field} = {tomlkit.item(name).as_string()}" for name in (source, Path(source).name))
+        text = text.replace(long, short)
+    return text
 
 
 def _plain(scores: ValidationScores) -> dict[str, object]:

@@ -19,6 +19,7 @@ from ushape.workflows.parts import make_parts, model_writer
 from ushape.workflows.review import review
 from ushape.workflows.scoring import keep_scorable
 from ushape.workflows.tell import tell_choices, tell_split
+from ushape.workflows.tune import start_from
 
 
 def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener, started: float) -> None:
@@ -35,7 +36,10 @@ def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     cases, scorable = store.subset(chosen["training"]), keep_scorable(held_out)
     listener(tell_split(len(cases), len(scorable), len(held_out), on_purpose=nothing))
     use_threads(recipe.train.threads)
-    parts = make_parts(recipe, cases, scorable, pretrained=not run.checkpoint.exists())
+    begins = not run.checkpoint.exists()
+    parts = make_parts(recipe, cases, scorable, pretrained=begins)
+    if begins and recipe.train.start != "none":
+        listener(start_from(parts.net, recipe.train.start))
     choices = _choose(run, parts, started, listener)
     run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
     review(run, recipe, scorable, listener)

@@ -22,12 +22,14 @@ class Wishes:
         foreground: whether every label value above 0 is one class.
         axes: of the files' arrays, "" if nothing is said.
         ndim: of the net, or None.
+        start: the model to start from, or "none".
     """
 
     labels: Labels | None
     foreground: bool
     axes: str
     ndim: object
+    start: str
 
 
 def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str, *, foreground: bool) -> Wishes:
@@ -46,6 +48,7 @@ def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str
         foreground=foreground or labels.get("merge") == "foreground",
         axes=str(changes.get("data.axes", data.get("axes", ""))),
         ndim=changes.get("net.ndim", _table_at(table, "net").get("ndim")),
+        start=str(changes.get("train.start", _table_at(table, "train").get("start", "none"))),
     )
 
 
