@@ -11,15 +11,19 @@ from tests.conftest import write_blobs
 from tests.train.tiny import fit_tiny
 
 from ushape.core.errors import ConfigError, DataError, ModelFileError, OutputError
+from ushape.core.events import Message
 from ushape.core.model_file import read_header, read_weights, write_model
 from ushape.io.images import read_image, read_mask
 from ushape.patches.augment import AugmentConfig
 from ushape.patches.warp import WarpConfig
 from ushape.plan.recipe import Recipe
 from ushape.predict.compose import Mirrored
+from ushape.predict.postprocess import MinSize
 from ushape.workflows.engine import mirror_axes
+from ushape.workflows.extras import Extras
 from ushape.workflows.infer import OutputOptions, list_failures, predict_files
 from ushape.workflows.model import Model, load
+from ushape.workflows.tidy import Tidying, store_rules
 
 PLAIN = OutputOptions()
 
@@ -106,6 +110,46 @@ def test_a_folder_is_predicted_file_by_file_with_overlays_and_probabilities(
         (probabilities[1] > probabilities[0])[clear], (read_mask(out / "gray.png") > 0)[clear]
     )
     assert not list(out.rglob(".*"))
+
+
+def test_uncertainty_and_numbered_objects_are_written_on_request(
+    model_file: Path, folder: Path, tmp_path: Path
+) -> None:
+    messages: list[object] = []
+    extras = Extras(uncertainty=True, instances="components")
+    out, model = tmp_path / "out", load(model_file, mirror=True, postprocess="largest,fill_holes")
+    predict_files(model, folder, out, OutputOptions(extras=extras), messages.append)
+    assert Message("averaging over 4 mirror images, along rows and columns as in training") in messages
+    for name in ("gray.png", "deep.tif", "lossy.png"):
+        mask, objects = read_mask(out / name), read_mask(out / "instances" / name)
+        assert objects.dtype == np.uint16
+        np.testing.assert_array_equal(objects > 0, mask > 0)
+        assert objects.max() == 1  # the largest component alone is left
+        uncertainty = tifffile.imread(out / "uncertainty" / f"{Path(name).stem}.tif")
+        assert (uncertainty.shape, uncertainty.dtype) == ((2, *mask.shape), np.float16)
+        assert 0 < uncertainty[0].max() <= 1
+
+
+def test_a_model_s_own_rules_are_applied_unless_others_are_given(model_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    write_model(path, read_weights(model_file), read_header(model_file))
+    store_rules(path, Tidying((MinSize(size=1e9),), "nothing is that large", ()))
+    assert load(path).predict(scene(64, 64)).label.max() == 0
+    assert load(path).predict(scene(64, 64), probabilities=False).label.max() == 0
+    assert load(path, postprocess="none").predict(scene(64, 64)).label.max() == 1
+
+
+@pytest.mark.parametrize("name", ["deep.tif", "gray.png"])
+def test_a_full_disk_is_told_and_leaves_no_half_written_file(
+    model: Model, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fill_up(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fill_up)
+    with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\); choose another"):
+        predict_files(model, folder / name, tmp_path / "out", PLAIN)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_data_set_is_predicted_from_its_images_folder(model: Model, blobs: Path, tmp_path: Path) -> None:

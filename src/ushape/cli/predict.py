@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,14 @@ from ushape.core.events import count
 Flag = typer.Option
 
 
+class InstanceMethod(StrEnum):
+    """How objects are told apart."""
+
+    NONE = "none"
+    COMPONENTS = "components"
+    WATERSHED = "watershed"
+
+
 def predict(
     model: Annotated[Path, typer.Argument(help="Model file, or the run folder it lies in.")],
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
@@ -21,17 +30,25 @@ def predict(
     threshold: Annotated[float | None, Flag(help="Probability from which a pixel is foreground.")] = None,
     overlays: Annotated[bool, Flag("--overlays", help="Also draw each mask on its image.")] = False,
     probabilities: Annotated[bool, Flag("--probabilities", help="Also write the probability of every class.")] = False,
+    uncertainty: Annotated[bool, Flag("--uncertainty", help="Also write entropy and disagreement.")] = False,
+    instances: Annotated[
+        InstanceMethod, Flag(help="Also number objects: all that touches is one (components), or split (watershed).")
+    ] = InstanceMethod.NONE,
+    postprocess: Annotated[
+        str, Flag(help="auto: as training chose; none; or largest, fill_holes, min_size=30mm, smooth=1.5, with commas.")
+    ] = "auto",
     skip_existing: Annotated[bool, Flag("--skip-existing", help="Leave finished images alone.")] = False,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX; else as trained.")] = None,
     device: Annotated[str, Flag(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Predict the masks of one image or many."""
+    from ushape.workflows.extras import Extras
     from ushape.workflows.infer import OutputOptions, list_failures, predict_files
     from ushape.workflows.model import load
 
-    loaded = load(model, device=device, mirror=mirror, threshold=threshold)
-    options = OutputOptions(overlays, probabilities, skip_existing, axes)
+    loaded = load(model, device=device, mirror=mirror, threshold=threshold, postprocess=postprocess)
+    options = OutputOptions(overlays, probabilities, skip_existing, axes, Extras(uncertainty, instances.value))
     if as_json:
         result = predict_files(loaded, source, output, options)
         record = {"written": result.written, "skipped": result.skipped, "failed": result.failed}

@@ -173,12 +173,15 @@ class Prediction:
     Attributes:
         label: (*space) class indices.
         probabilities: (classes, *space) in [0, 1], or None if they were not asked for.
+        uncertainty: (2, *space) in [0, 1], or None: the entropy of the probabilities, and by how much it exceeds the
+            mean entropy of the passes they are the mean of, which is how far mirrors and members disagree.
     """
 
     name: str
     label: Integer[ndarray, "*space"]
     geometry: Geometry
     probabilities: Float[ndarray, "classes *space"] | None = None
+    uncertainty: Float[ndarray, "two *space"] | None = None
 
 
 def image_in_memory(case: Case) -> ndarray:

@@ -73,7 +73,12 @@ def probabilities_name(source: Path, stem: str = "") -> str:
 
 
 def write_mask(
-    path: Path, raw: Integer[ndarray, "*space"], *, values: Sequence[int] = (), grid: Grid = NOWHERE
+    path: Path,
+    raw: Integer[ndarray, "*space"],
+    *,
+    values: Sequence[int] = (),
+    grid: Grid = NOWHERE,
+    at_least: type[np.unsignedinteger] = np.uint8,
 ) -> None:
     """Write label values in the format that the name of `path` says, in the smallest integers that hold them.
 
@@ -83,13 +88,14 @@ def write_mask(
     Args:
         values: the file value of each class, as `Labels.values`, for the palette; empty for plain gray.
         grid: where it lies; needed for a volume file.
+        at_least: the smallest type to write, so that maps of few and of many objects are of one type.
     Raises:
         DataError: the format cannot hold the values, or needs a grid.
         ShapeError: the source's grid has another size.
         OutputError: the place cannot be written.
     """
     ending = split_name(path)[1]
-    small = _smallest_unsigned(path, raw)
+    small = _smallest_unsigned(path, raw, at_least)
     if ending in _VOLUME_WRITERS:
         _write_volume(path, small, grid)
     elif ending in _PICTURE_WRITERS:
@@ -209,7 +215,9 @@ def to_rgb(image: Shaped[ndarray, "channels rows cols"]) -> UInt8[ndarray, "rows
     return np.ascontiguousarray(np.broadcast_to(np.moveaxis(gray, 0, -1), (*gray.shape[1:], 3)))
 
 
-def _smallest_unsigned(path: Path, raw: Integer[ndarray, "*space"]) -> Integer[ndarray, "*space"]:
+def _smallest_unsigned(
+    path: Path, raw: Integer[ndarray, "*space"], at_least: type[np.unsignedinteger]
+) -> Integer[ndarray, "*space"]:
     low, high = int(raw.min(initial=0)), int(raw.max(initial=0))
     limit = 2**16 if split_name(path)[1] == ".png" else 2**32
     if low < 0 or high >= limit:
@@ -217,7 +225,7 @@ def _smallest_unsigned(path: Path, raw: Integer[ndarray, "*space"]) -> Integer[n
             f"{path}: expected label values 0..{limit - 1}, got {low}..{high}; "
             "write TIFF (32 bits), or number the labels from 0"
         )
-    return raw.astype(np.min_scalar_type(high), copy=False)
+    return raw.astype(np.promote_types(np.min_scalar_type(high), at_least), copy=False)
 
 
 def _write_volume(path: Path, values: Shaped[ndarray, "*any"], grid: Grid) -> None:

@@ -39,6 +39,41 @@ class Ensemble:
         return _mean(engine(windows) for engine in self.engines)
 
 
+class WithEntropy:
+    """Add a last channel to the probabilities of an engine: their entropy.
+
+    Every mean of probabilities, over mirrors, members and windows, then carries the mean entropy along.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.margin, self.classes, self.window = engine.margin, engine.classes + 1, engine.window
+
+    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
+        """Return the probabilities, and entropy in [0, 1] behind them."""
+        probabilities = self.engine(windows)
+        return np.concatenate([probabilities, normal_entropy(probabilities, axis=1)[:, None]], axis=1)
+
+
+def carry_entropy(engine: Engine) -> Engine:
+    """Rebuild an engine so that each network in it adds its entropy: see `WithEntropy`."""
+    if isinstance(engine, Mirrored):
+        return Mirrored(carry_entropy(engine.engine), engine.axes)
+    if isinstance(engine, Ensemble):
+        return Ensemble([carry_entropy(member) for member in engine.engines])
+    return WithEntropy(engine)
+
+
+def normal_entropy(probabilities: Float[ndarray, "*any"], axis: int) -> Float[ndarray, "*rest"]:
+    """Return the entropy over one axis, divided by its largest value: 0 where one class is certain, 1 where all tie.
+
+    >>> normal_entropy(np.array([[0.5, 1.0], [0.5, 0.0]]), axis=0).tolist()
+    [1.0, 0.0]
+    """
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    return -(probabilities * logs).sum(axis=axis) / np.log(probabilities.shape[axis])
+
+
 class OnceIfConstant:
     """Run an engine once for windows in which every channel is constant, until other constants come.
 

@@ -57,7 +57,7 @@ class Largest(Config):
         [[0, 0, 2, 1], [0, 0, 1, 1]]
         """
         out = label.copy()
-        masks = [(slice(None), label > 0)] if self.of == "foreground" else _class_boxes(label, self.classes)
+        masks = [(slice(None), label > 0)] if self.of == "foreground" else class_boxes(label, self.classes)
         for box, mask in masks:
             numbers, sizes = components(mask)
             if len(sizes) > 1:
@@ -90,7 +90,7 @@ class MinSize(Config):
         """
         voxels = self.size / math.prod(_steps(geometry, self.unit, "min_size"))
         out = label.copy()
-        for box, mask in _class_boxes(label, self.classes):
+        for box, mask in class_boxes(label, self.classes):
             numbers, sizes = components(mask)
             is_small = np.concatenate([[False], sizes < voxels * (1 - 1e-9)])
             out[box][is_small[numbers]] = 0
@@ -117,7 +117,7 @@ class FillHoles(Config):
         from scipy.ndimage import binary_fill_holes
 
         out = label.copy()
-        for number, (box, mask) in zip(_numbers(label, self.classes), _class_boxes(label, self.classes), strict=True):
+        for number, (box, mask) in zip(_numbers(label, self.classes), class_boxes(label, self.classes), strict=True):
             out[box][binary_fill_holes(mask) & (out[box] == 0)] = number
         return out
 
@@ -146,7 +146,7 @@ class Smooth(Config):
         reach = [math.ceil(REACH * sigma) for sigma in sigmas]
         out = np.zeros_like(label)
         best, rest = np.zeros(label.shape, dtype=np.float32), np.ones(label.shape, dtype=np.float32)
-        for number, (box, _) in zip(_numbers(label, "all"), _class_boxes(label, "all"), strict=True):
+        for number, (box, _) in zip(_numbers(label, "all"), class_boxes(label, "all"), strict=True):
             wide = tuple(slice(max(cut.start - far, 0), cut.stop + far) for cut, far in zip(box, reach, strict=True))
             share = gaussian_filter((label[wide] == number).astype(np.float32), sigmas, mode="nearest", truncate=REACH)
             rest[wide] -= share
@@ -213,7 +213,7 @@ def components(mask: Mask) -> tuple[Integer[ndarray, "*space"], Integer[ndarray,
     return numbers, np.bincount(numbers.ravel())[1:]
 
 
-def _class_boxes(label: Label, classes: Classes) -> Iterator[tuple[tuple[slice, ...], Mask]]:
+def class_boxes(label: Label, classes: Classes) -> Iterator[tuple[tuple[slice, ...], Mask]]:
     """Yield the box of each class that occurs, and its mask there."""
     from scipy.ndimage import find_objects
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from ushape.core.case import ArrayLike, Case, Prediction
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
+from ushape.predict.compose import carry_entropy, normal_entropy
 from ushape.predict.engines import Engine
 from ushape.predict.layout import Region
 from ushape.predict.postprocess import AnyRule, apply_rules
@@ -51,6 +52,22 @@ def predict_case(case: Case, pipeline: Pipeline, engine: Engine, config: Predict
     probabilities = undo(predict_windows(prepared.image, engine, config.window))
     label = apply_rules(decide(probabilities, config.threshold), config.postprocess, case.geometry)
     return Prediction(case.name, label, case.geometry, probabilities)
+
+
+def predict_uncertainty(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:
+    """Predict one case as `predict_case`, and say where the prediction is uncertain.
+
+    Where windows overlap they count as passes too.
+
+    Source: Houlsby et al. 2011, arXiv:1112.5745 (the difference of entropies). Differs: divided by log(classes).
+    """
+    prepared, undo = pipeline.forward(case)
+    *_, mean_entropy = carried = undo(predict_windows(prepared.image, carry_entropy(engine), config.window))
+    probabilities = carried[:-1]
+    entropy = normal_entropy(probabilities, axis=0)
+    label = apply_rules(decide(probabilities, config.threshold), config.postprocess, case.geometry)
+    uncertainty = np.clip(np.stack([entropy, entropy - mean_entropy]), 0, 1)
+    return Prediction(case.name, label, case.geometry, probabilities, uncertainty)
 
 
 def predict_label(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:

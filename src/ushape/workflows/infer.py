@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ushape.core.errors import DataError, OutputError, UshapeError
-from ushape.core.events import Listener, Progress, ignore_events
+from ushape.core.events import Listener, Message, Progress, ignore_events
 from ushape.io.layouts import load_case
 from ushape.io.outputs import Grid, probabilities_name, write_mask, write_overlay, write_probabilities
+from ushape.workflows.extras import Extras, write_extras
 from ushape.workflows.model import Model
 from ushape.workflows.pictures import cut_planes
 from ushape.workflows.stream import predict_streamed
 from ushape.workflows.targets import Target, choose_targets
+
+AXIS_NAMES = ("slices", "rows", "columns")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class OutputOptions:
     Attributes:
         overlays: the image with the mask drawn on it, under overlays/.
         probabilities: float16 of every class, under probabilities/.
+        extras: what else is written, see `Extras`.
         skip_existing: leave images alone whose mask is there already.
         axes: of the files' arrays, see `io.images.read_raster`; None reads them as in training.
     """
@@ -32,6 +36,7 @@ class OutputOptions:
     probabilities: bool = False
     skip_existing: bool = False
     axes: str | None = None
+    extras: Extras = field(default_factory=Extras)
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,9 @@ def predict_files(
     targets = choose_targets(source, output, model.recipe.data.channels)
     skipped = [target for target in targets if options.skip_existing and target.mask.exists()]
     todo = [target for target in targets if target not in skipped]
+    if model.mirrored:
+        along = " and ".join(AXIS_NAMES[-model.recipe.net.ndim :][axis] for axis in model.mirrored)
+        listener(Message(f"averaging over {2 ** len(model.mirrored)} mirror images, along {along} as in training"))
     masks_only = replace(options, skip_existing=False) == OutputOptions()
     written, failed = [], {}
     for number, target in enumerate(todo):
@@ -81,7 +89,8 @@ def predict_files(
 def _predict_file(model: Model, target: Target, options: OutputOptions) -> None:
     data = model.recipe.data
     case = load_case(target.pair, channels=data.channels, axes=data.axes if options.axes is None else options.axes)
-    prediction, labels = model.predict(case, probabilities=options.probabilities), data.labels
+    extras, labels = options.extras, data.labels
+    prediction = model.predict(case, probabilities=options.probabilities, uncertainty=extras.uncertainty)
     folder, grid = target.mask.parent, Grid(case.geometry, Path(case.source))
     if options.overlays:
         for name, image, label in cut_planes(case, prediction):
@@ -89,6 +98,7 @@ def _predict_file(model: Model, target: Target, options: OutputOptions) -> None:
     if options.probabilities and prediction.probabilities is not None:
         path = folder / "probabilities" / probabilities_name(target.pair.image, case.name)
         write_probabilities(path, prediction.probabilities.astype(np.float16), grid=grid)
+    write_extras(target, case, prediction, extras)
     write_mask(target.mask, labels.decode(prediction.label), values=labels.values, grid=grid)
 
 
