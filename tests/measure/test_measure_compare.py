@@ -69,7 +69,7 @@ def test_cases_are_matched_by_name_and_strangers_listed() -> None:
     assert found.cases == ("case_1", "case_2")
     assert (found.only_first, found.only_second) == (("case_0",), ("case_3", "case_4"))
     assert find(found.differences, "cell", "dice").cases == 2
-    with pytest.raises(DataError, match="cases of the same names in both, got case_0 and case_7"):
+    with pytest.raises(DataError, match="cases of the same names, got case_0 and case_7"):
         compare_tables(table_of(0), table_of(0, first=7))
 
 

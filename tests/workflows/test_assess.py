@@ -1,5 +1,6 @@
 """Predictions against the truth: the right pairs, the right classes, and a report."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from ushape.io.images import read_mask
 from ushape.io.layouts import find_pairs
 from ushape.workflows.api import evaluate
 from ushape.workflows.baseline import threshold_baseline
+from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
+from ushape.workflows.judge import Measuring
 
 
 def copy_masks(data: Path, out: Path, change: dict[int, int] | None = None) -> Path:
@@ -22,6 +25,13 @@ def copy_masks(data: Path, out: Path, change: dict[int, int] | None = None) -> P
         for old, new in (change or {}).items():
             mask[mask == old] = new
         Image.fromarray(mask).save(out / path.name)
+    return out
+
+
+def copy_masks_of(masks: Path, out: Path, change: Callable[[np.ndarray], np.ndarray]) -> Path:
+    out.mkdir()
+    for path in masks.iterdir():
+        Image.fromarray(change(read_mask(path))).save(out / path.name)
     return out
 
 
@@ -71,6 +81,92 @@ def test_a_file_without_partner_is_told(blobs: Path, tmp_path: Path, missing: st
     (predictions if missing == "prediction" else blobs / "masks").joinpath("case3.png").unlink()
     with pytest.raises(DataError, match=r"case3\.png"):
         evaluate(predictions, blobs)
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> Path:
+    """Two true masks of two objects each, numbered as they come."""
+    folder = tmp_path / "numbered"
+    folder.mkdir()
+    for name, values in {"a": (3, 9), "b": (1, 300)}.items():
+        mask = np.zeros((12, 12), dtype=np.uint16)
+        mask[1:5, 1:5], mask[6:10, 6:10] = values
+        Image.fromarray(mask).save(folder / f"{name}.png")
+    return folder
+
+
+def test_objects_are_counted_whatever_their_numbers(numbered: Path, tmp_path: Path) -> None:
+    predictions = tmp_path / "masks"
+    predictions.mkdir()
+    for path in numbered.iterdir():
+        mask = read_mask(path)
+        found = np.where(mask == mask.max(), 7, 0)
+        found[1:5, 1:4] = 2  # three quarters of the other object
+        Image.fromarray(found.astype(np.uint8)).save(predictions / path.name)
+    measures = {one.measure: one.mean for one in evaluate(predictions, numbered, instances=True).summaries()}
+    assert (measures["ap_70"], measures["ap_75"], measures["aji"]) == (1, pytest.approx(1 / 3), 28 / 32)
+    assert measures["mean_ap"] == pytest.approx((5 * 1 + 5 / 3) / 10)
+
+
+def test_classes_taken_for_objects_are_refused_until_split_into_components(numbered: Path, tmp_path: Path) -> None:
+    predictions = copy_masks_of(numbered, tmp_path / "masks", lambda mask: (mask > 0).astype(np.uint8) * 255)
+    with pytest.raises(DataError, match="at most one number in every file; add --components"):
+        evaluate(predictions, numbered, instances=True)
+    found = evaluate_folder(
+        EvaluateRequest(predictions, numbered, measuring=Measuring(instances=True, components=True))
+    )
+    assert [case.instances.mean_ap for case in found.table.cases if case.instances] == [1, 1]
+
+
+def test_two_folders_are_compared_on_the_cases_that_both_have(blobs: Path, tmp_path: Path) -> None:
+    good = copy_masks_of(blobs / "masks", tmp_path / "good", lambda mask: mask)
+    bad = copy_masks_of(blobs / "masks", tmp_path / "bad", lambda mask: np.roll(mask, 2, axis=0))
+    (bad / "case0.png").unlink()
+    (good / "case5.png").unlink()
+    out = tmp_path / "out"
+    found = evaluate_folder(EvaluateRequest(good, blobs, out, against=bad)).comparison
+    assert found is not None
+    assert (found.only_first, found.only_second, len(found.cases)) == (("case0",), ("case5",), 4)
+    dice = next(one for one in found.differences if (one.class_name, one.measure) == ("foreground", "dice"))
+    assert (dice.mean, dice.better, dice.worse) == (1, 4, 0)
+    assert len(read_csv(out / "comparison.csv")) == len(found.differences)
+    assert len(read_json(out / "scores.json")["comparison"]["differences"]) == len(found.differences)
+    assert "good beside bad" in (out / "report.html").read_text(encoding="utf-8")
+    (good / "case0.png").unlink()
+    with pytest.raises(DataError, match=r"a prediction for each true mask, got none in either folder for case0\.png"):
+        evaluate_folder(EvaluateRequest(good, blobs, against=bad))
+
+
+def test_the_worst_case_comes_first_in_every_file(blobs: Path, tmp_path: Path) -> None:
+    predictions = copy_masks(blobs, tmp_path / "masks")
+    Image.fromarray(np.roll(read_mask(predictions / "case3.png"), 5, axis=1)).save(predictions / "case3.png")
+    table = evaluate(predictions, blobs, tmp_path / "out")
+    assert table.cases[0].case_name == "case3"
+    for name in ("scores.csv", "cases.csv"):
+        assert read_csv(tmp_path / "out" / name)[0]["case"] == "case3"
+    data = read_json(tmp_path / "out" / "scores.json")
+    assert data["cases"][0]["case"] == data["classes"][0]["case"] == "case3"
+
+
+def test_a_tolerance_stands_in_the_name_of_its_column(blobs: Path, tmp_path: Path) -> None:
+    measuring = Measuring(tolerance=3.0, boundary_tolerance=0.5)
+    found = evaluate_folder(EvaluateRequest(copy_masks(blobs, tmp_path / "masks"), blobs, measuring=measuring))
+    assert {"nsd_3px", "boundary_f1_0.5px"} <= set(found.table.class_measures)
+
+
+@pytest.mark.parametrize("made", [{"tolerance": -1.0}, {"boundary_tolerance": float("nan")}, {"components": True}])
+def test_measuring_that_makes_no_sense_is_refused(made: dict[str, float]) -> None:
+    with pytest.raises(DataError, match="expected"):
+        Measuring(**made)
+
+
+def test_empty_folders_and_unknown_values_are_told(blobs: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for pair in ((tmp_path / "empty", blobs), (blobs / "masks", tmp_path / "empty")):
+        with pytest.raises(DataError, match="empty"):
+            evaluate(*pair)
+    with pytest.raises(DataError, match="expected a folder of predicted masks, got nothing"):
+        evaluate(tmp_path / "nowhere", blobs)
 
 
 def test_a_threshold_finds_bright_discs_and_gives_a_score_to_beat(blobs: Path) -> None:

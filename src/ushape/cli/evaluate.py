@@ -16,21 +16,38 @@ def evaluate(
     predictions: Annotated[Path, typer.Argument(help="Folder of predicted masks.")],
     truth: Annotated[Path, typer.Argument(help="Folder of true masks, or the data set they belong to.")],
     output: Annotated[Path | None, Flag("-o", "--output", help="Folder for scores.csv, JSON and report.html.")] = None,
+    against: Annotated[
+        Path | None, Flag("--against", help="Other predictions of the same cases, to compare with case by case.")
+    ] = None,
     foreground: Annotated[bool, Flag("--foreground", help="Score every label above 0 as one class.")] = False,
+    instances: Annotated[
+        bool, Flag("--instances", help="Masks number their objects: count how many were found (AP, AJI).")
+    ] = False,
+    components: Annotated[
+        bool, Flag("--components", help="With --instances: each connected piece of a prediction is an object.")
+    ] = False,
+    tolerance: Annotated[
+        float | None, Flag("--tolerance", help="Of the surface Dice (NSD), in mm, or px. [default: 1 mm, 2 px]")
+    ] = None,
+    boundary: Annotated[
+        float | None,
+        Flag("--boundary-tolerance", help="Of the boundary F1, in mm or px. [default: 0.75 % of the diagonal]"),
+    ] = None,
     as_json: Annotated[bool, Flag("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Compare predicted masks with true ones, case by case."""
     from ushape.measure.formats import to_json
-    from ushape.workflows.api import evaluate as measure
+    from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
+    from ushape.workflows.judge import Measuring
 
-    table = measure(predictions, truth, output, foreground=foreground)
+    measuring = Measuring(foreground, instances, components, tolerance, boundary)
+    request = EvaluateRequest(predictions, truth, output, against, measuring)
+    found = evaluate_folder(request)
     if as_json:
-        print_json(to_json(table))
-    else:
-        from rich.console import Console
+        print_json(to_json(found.table, found.comparison))
+        return
+    from ushape.cli.tables import show_evaluation
 
-        from ushape.cli.tables import score_table
-
-        Console().print(score_table(table))
-        if output is not None:
-            typer.echo(f"report: {output / 'report.html'}")
+    show_evaluation(request, found)
+    if output is not None:
+        typer.echo(f"report: {output / 'report.html'}")

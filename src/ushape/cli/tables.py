@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import math
 
+from rich.console import Console
 from rich.table import Table
 
 from ushape.measure.compare import PairedComparison, PairedDifference
-from ushape.measure.summary import WHOLE_CASE, ScoreTable
+from ushape.measure.definitions import base_measure
+from ushape.measure.summary import ScoreTable
+from ushape.workflows.evaluate import EvaluateRequest, Evaluation, tell_apart
 
-SHOWN = ("dice", "iou", "hd95_px", "hd95_mm", "assd_px", "assd_mm", "aji", "mean_ap", "ap_50")
+SHOWN = ("dice", "iou", "hd95", "assd", "nsd")
+OBJECTS = ("aji", "mean_ap", "ap_50", "ap_75", "ap_90")
 WORST = 5
+
+
+def show_evaluation(request: EvaluateRequest, found: Evaluation) -> None:
+    """Print means, the worst cases, and how other predictions compare."""
+    console = Console()
+    console.print(score_table(found.table), worst_table(found.table), sep="\n")
+    if found.comparison and request.against:
+        console.print(comparison_table(found.comparison, *tell_apart(request.predictions, request.against)))
+        for names, path in (
+            (found.comparison.only_first, request.predictions),
+            (found.comparison.only_second, request.against),
+        ):
+            if names:
+                console.print(f"only in {path}, not compared: {', '.join(names)}", markup=False, highlight=False)
 
 
 def score_table(table: ScoreTable) -> Table:
     """Draw one line per class: each measure's mean with its 95 % interval, and the number of cases."""
-    columns = [name for name in SHOWN if name in (*table.class_measures, *table.case_measures)]
-    columns += [name for name in table.class_measures if name.startswith("nsd_")]
+    columns = [name for name in (*table.class_measures, *table.case_measures) if _is_shown(name)]
     cells: dict[str, dict[str, str]] = {}
     counts: dict[str, int] = {}
     for one in table.summaries():
@@ -47,9 +64,13 @@ def comparison_table(comparison: PairedComparison, name: str, other: str) -> Tab
     title = f"{name} beside {other}, {len(comparison.cases)} cases"
     drawn = _start(title, ("class", "measure", name, other, "difference", "better/worse", "p", "cases"))
     for one in comparison.differences:
-        if one.cases and (one.measure in SHOWN or one.measure.startswith("nsd_") or one.class_name == WHOLE_CASE):
+        if one.cases and _is_shown(one.measure):
             drawn.add_row(*_difference_cells(one))
     return drawn
+
+
+def _is_shown(column: str) -> bool:
+    return base_measure(column) in SHOWN or column in OBJECTS
 
 
 def _start(title: str, columns: tuple[str, ...]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,19 +83,27 @@ def compare_tables(first: ScoreTable, second: ScoreTable, *, seed: int = 0) -> P
     >>> found.class_name, found.measure, round(found.difference, 3), found.better
     ('1', 'dice', 0.333, 1)
     """
-    ones, others = ({case.case_name: case for case in table.cases} for table in (first, second))
-    shared = [name for name in ones if name in others]
-    if not shared:
-        raise DataError(
-            f"comparison: expected cases of the same names in both, got {_some(ones)} and {_some(others)}; rename them"
-        )
-    pairs = [(ones[name], others[name]) for name in shared]
+    pairs = _pair_cases(first, second)
     measures = [measure for measure in first.class_measures if better_sign(measure)]
     names = dict.fromkeys(one.name for case, _ in pairs for one in case.classes)
-    found = [_compare_class(pairs, name, measure, seed) for measure in measures for name in names]
+    found = [
+        _compare(name, measure, _pair_values(pairs, name, measure), seed) for measure in measures for name in names
+    ]
     found += [_compare_cases(pairs, measure, seed) for measure in first.case_measures if better_sign(measure)]
-    only = [tuple(name for name in mine if name not in theirs) for mine, theirs in ((ones, others), (others, ones))]
-    return PairedComparison(tuple(found), tuple(shared), *only)
+    shared = tuple(case.case_name for case, _ in pairs)
+    only = [tuple(c.case_name for c in table.cases if c.case_name not in shared) for table in (first, second)]
+    return PairedComparison(tuple(found), shared, *only)
+
+
+def dice_differences(first: ScoreTable, second: ScoreTable) -> dict[str, list[float]]:
+    """List the difference in Dice, first minus second, of each case that has the class, by foreground class.
+
+    Raises:
+        DataError: no case is in both.
+    """
+    pairs = _pair_cases(first, second)
+    names = dict.fromkeys(one.name for case, _ in pairs for one in case.foreground)
+    return {name: [one - other for one, other in _pair_values(pairs, name, "dice")] for name in names}
 
 
 def signed_rank(differences: Sequence[float]) -> float:
@@ -129,15 +137,25 @@ def signed_rank(differences: Sequence[float]) -> float:
     return float(min(1.0, 2 * fewer / ways.sum()))
 
 
-def _compare_class(
-    pairs: Sequence[tuple[CaseScores, CaseScores]], name: str, measure: str, seed: int
-) -> PairedDifference:
+def _pair_cases(first: ScoreTable, second: ScoreTable) -> list[tuple[CaseScores, CaseScores]]:
+    others = {case.case_name: case for case in second.cases}
+    pairs = [(case, others[case.case_name]) for case in first.cases if case.case_name in others]
+    if not pairs:
+        names = [", ".join(case.case_name for case in table.cases[:3]) for table in (first, second)]
+        raise DataError(
+            f"comparison: expected cases of the same names, got {names[0]} and {names[1]}; rename the files"
+        )
+    return pairs
+
+
+def _pair_values(pairs: Sequence[tuple[CaseScores, CaseScores]], name: str, measure: str) -> list[tuple[float, float]]:
+    """Take a measure of one class from both, where the class is in a prediction or in the label."""
     values = []
     for pair in pairs:
         found = [one for case in pair for one in case.classes if one.name == name]
         if len(found) == 2 and any(one.overlap.empty != "both" for one in found):
             values.append((found[0].measures().get(measure, math.nan), found[1].measures().get(measure, math.nan)))
-    return _compare(name, measure, values, seed)
+    return values
 
 
 def _compare_cases(pairs: Sequence[tuple[CaseScores, CaseScores]], measure: str, seed: int) -> PairedDifference:
@@ -163,7 +181,3 @@ def _compare(name: str, measure: str, values: Sequence[tuple[float, float]], see
         int((gains < 0).sum()),
         len(values) - len(known),
     )
-
-
-def _some(names: Mapping[str, object]) -> str:
-    return ", ".join(list(names)[:3]) + (", ..." if len(names) > 3 else "")

@@ -57,36 +57,44 @@ def define(column: str) -> str:
     """Say what a column means; its unit or tolerance stands in its name, after the measure's.
 
     Raises:
-        ConfigError: there is no such measure.
+        ConfigError: as `base_measure`.
 
     >>> define("label_volume_ml"), define("mean_ap")
     ('true volume', 'mean of ap over IoU 0.5, 0.55 and on to 0.95, as in the 2018 Data Science Bowl')
     """
-    return DEFINITIONS[_base(column)]
+    return DEFINITIONS[base_measure(column)]
 
 
 def better_sign(column: str) -> int:
     """Say which values of a column are better: 1 for larger ones, -1 for smaller ones, 0 if neither is.
 
     Raises:
-        ConfigError: as `define`.
+        ConfigError: as `base_measure`.
 
     >>> better_sign("dice"), better_sign("hd95_mm"), better_sign("volume_ml")
     (1, -1, 0)
     """
-    return _SIGNS.get(_base(column), 0)
+    return _SIGNS.get(base_measure(column), 0)
 
 
 def define_all(columns: Iterable[str]) -> dict[str, str]:
     """Return the definition of each column, in their order.
 
     Raises:
-        ConfigError: as `define`.
+        ConfigError: as `base_measure`.
     """
     return {column: define(column) for column in columns}
 
 
-def _base(column: str) -> str:
+def base_measure(column: str) -> str:
+    """Return a column's name without its unit and tolerance.
+
+    Raises:
+        ConfigError: there is no such measure.
+
+    >>> base_measure("nsd_2px"), base_measure("label_volume_ml"), base_measure("ap_75")
+    ('nsd', 'label_volume', 'ap')
+    """
     words = column.split("_")
     for end in range(len(words), 0, -1):
         if "_".join(words[:end]) in DEFINITIONS:

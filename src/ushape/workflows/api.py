@@ -9,12 +9,12 @@ from typing import Any
 
 from ushape.core.events import Listener, ignore_events
 from ushape.measure.summary import ScoreTable
-from ushape.workflows.assess import assess
 from ushape.workflows.design import FitRequest
+from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
 from ushape.workflows.fit import fit
 from ushape.workflows.infer import BatchResult, OutputOptions, predict_files
+from ushape.workflows.judge import Measuring
 from ushape.workflows.model import Model, load
-from ushape.workflows.publish import Story, publish
 
 
 def train(
@@ -54,20 +54,26 @@ def predict_folder(model: Model, source: str | Path, output: str | Path, *, over
 
 
 def evaluate(
-    predictions: str | Path, truth: str | Path, output: str | Path | None = None, *, foreground: bool = False
+    predictions: str | Path,
+    truth: str | Path,
+    output: str | Path | None = None,
+    *,
+    foreground: bool = False,
+    instances: bool = False,
 ) -> ScoreTable:
     """Measure predictions, and write scores and report if there is an `output` folder.
 
+    Args:
+        foreground: take every label value above 0 for one class.
+        instances: masks hold a number for each object; see `Measuring`.
     Raises:
         DataError: as `assess`.
         OutputError: the output cannot be written.
     """
-    assessed = assess(Path(predictions), Path(truth), foreground=foreground)
-    if output is not None:
-        count = f"{len(assessed.table.cases)} predictions compared with their true masks."
-        story = Story(title=f"Evaluation of {Path(predictions).resolve().name}", summary=[count])
-        publish(Path(output), assessed.table, assessed.labels.names, assessed.draw, story)
-    return assessed.table
+    measuring = Measuring(foreground=foreground, instances=instances)
+    place = Path(output) if output is not None else None
+    request = EvaluateRequest(Path(predictions), Path(truth), place, measuring=measuring)
+    return evaluate_folder(request).table
 
 
 def default_output(data: Path) -> Path:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from numpy import ndarray
-
-from ushape.core.case import Geometry
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
-from ushape.io.cases import SAME_GRID, describe_grid
-from ushape.io.images import mask_pixels, read_raster
-from ushape.io.layouts import Pair, find_inputs, load_case, pair_folders
+from ushape.io.folders import match_folders
+from ushape.io.layouts import Pair, find_inputs, load_case
+from ushape.io.pairs import refuse_strays
 from ushape.measure.summary import ScoreTable
-from ushape.measure.table import CaseScores, measure_surfaces, score_case
 from ushape.report.contents import Overlay
+from ushape.workflows.judge import Measuring, judge_case, read_case
 from ushape.workflows.publish import Draw
 from ushape.workflows.truth import common_labels, need_folder, truth_folders
+
+DEFAULT = Measuring()
 
 
 @dataclass(frozen=True)
@@ -26,58 +27,52 @@ class Assessment:
 
     Attributes:
         draw: draws a case for the report, if the truth's data set has images.
+        missing: files of the truth that have no prediction.
     """
 
     table: ScoreTable
     labels: Labels
     draw: Draw
+    missing: tuple[Path, ...] = ()
 
 
-def assess(predictions: Path, truth: Path, *, foreground: bool = False) -> Assessment:
-    """Measure every prediction against the truth of the same stem.
+def assess(predictions: Path, truth: Path, measuring: Measuring = DEFAULT, *, partial: bool = False) -> Assessment:
+    """Measure every prediction against the truth of the same stem; as many cases at a time as there are cores.
 
     Args:
         truth: a folder of masks, or a data set, whose images are then drawn in the report.
-        foreground: whether every label value above 0 is one class, in both.
+        partial: whether some of the truth may have no prediction.
     Raises:
         DataError: files have no partner, differ in size, or hold values that do not go together.
     """
     images, masks = truth_folders(truth)
     need_folder(predictions, "of predicted masks")
-    pairs = {pair.name: pair for pair in pair_folders(predictions, masks)}
-    labels = common_labels(list(pairs.values()), foreground=foreground)
-    table = ScoreTable(tuple(_score(pair, labels) for pair in pairs.values()))
+    matching = match_folders(predictions, masks)
+    refuse_strays(replace(matching, surplus=()) if partial else matching, predictions)
+    pairs = {pair.name: pair for pair in matching.pairs}
+    labels = common_labels(list(pairs.values()), foreground=measuring.foreground or measuring.instances)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(pairs))) as pool:
+        table = ScoreTable(tuple(pool.map(lambda pair: judge_case(pair, labels, measuring), pairs.values())))
+    _need_objects(predictions, table)
     found = {pair.name: pair for pair in find_inputs(images)} if images else {}
 
     def draw(name: str, caption: str, dice: float) -> Overlay | None:
         return _draw(pairs[name], found.get(name), labels, caption, dice)
 
-    return Assessment(table, labels, draw)
+    return Assessment(table, labels, draw, matching.surplus)
 
 
-def _score(pair: Pair, labels: Labels) -> CaseScores:
-    predicted, true, grid = _read(pair, labels)
-    scores = score_case(predicted, true, classes=labels.names, spacing=grid.spacing, unit=grid.unit, name=pair.name)
-    return measure_surfaces(scores, predicted, true)
-
-
-def _read(pair: Pair, labels: Labels) -> tuple[ndarray, ndarray, Geometry]:
-    if pair.mask is None:
-        raise DataError(f"{pair.image}: expected a true mask of this name, got none")
-    predicted, true = read_raster(pair.image), read_raster(pair.mask)
-    guess = labels.encode(mask_pixels(pair.image, predicted), str(pair.image))
-    truth = labels.encode(mask_pixels(pair.mask, true), str(pair.mask))
-    apart = predicted.geometry.shift_to(true.geometry, truth.shape) if guess.shape == truth.shape else None
-    if apart is None or apart > SAME_GRID:
+def _need_objects(predictions: Path, table: ScoreTable) -> None:
+    found = [case.instances for case in table.cases if case.instances]
+    if any(one.true > 1 for one in found) and all(one.predicted <= 1 for one in found):
         raise DataError(
-            f"{pair.name}: prediction lies on {describe_grid(guess.shape, predicted.geometry)} but its truth on "
-            f"{describe_grid(truth.shape, true.geometry)}; predict the image again on its own grid"
+            f"{predictions}: expected a number of its own for each object, got at most one number in every file; "
+            "add --components to take each connected component for an object"
         )
-    return guess, truth, true.geometry
 
 
 def _draw(pair: Pair, image: Pair | None, labels: Labels, caption: str, dice: float) -> Overlay | None:
     if image is None:
         return None
-    predicted, true, grid = _read(pair, labels)
+    predicted, true, grid = read_case(pair, labels)
     return Overlay(pair.name, caption, load_case(image).image, predicted, true, dice, grid)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ushape.core.files import write_json, write_text
-from ushape.measure.definitions import define_all
-from ushape.measure.formats import Row, case_rows, class_rows, csv_text, to_json, to_nnunet
+from ushape.measure.definitions import base_measure, define_all
+from ushape.measure.formats import Row, case_rows, class_rows, comparison_rows, csv_text, to_json, to_nnunet
 from ushape.measure.summary import WHOLE_CASE, ScoreTable
-from ushape.report.contents import Aggregate, Baseline, Overlay, ReportData, Setting, notable_cases
+from ushape.measure.table import CaseScores
+from ushape.report.contents import Aggregate, Baseline, Overlay, ReportData, Setting, Versus, notable_cases
 from ushape.report.html import write_report
 
-SHOWN = ("dice", "iou", "precision", "recall", "hd95_px", "hd95_mm", "assd_px", "assd_mm", "nsd_2px", "nsd_1mm")
-"""The measures of the report; the files hold all of them."""
+SHOWN = ("dice", "iou", "precision", "recall", "hd95", "assd", "nsd", "boundary_f1")
+OBJECTS = ("aji", "mean_ap", "ap_50", "ap_75", "ap_90")
+"""The measures of the report, of classes and of objects; the files hold all of them."""
 
 Draw = Callable[[str, str, float], Overlay | None]
 """Draws a case, given its name, its caption and its Dice; None if there is no image to draw on."""
@@ -31,18 +33,23 @@ class Story:
     baseline: Baseline | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     next_steps: Sequence[str] = ()
+    versus: Versus | None = None
 
 
 def publish(folder: Path, table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -> Path:
-    """Write scores.csv, cases.csv, scores.json, summary.json and report.html.
+    """Write scores.csv, cases.csv, scores.json, summary.json and report.html; comparison.csv if there is one.
 
     Returns:
         The report's path.
     """
+    table = table.worst_first
+    comparison = story.versus.comparison if story.versus else None
+    if comparison:
+        write_text(folder / "comparison.csv", csv_text(comparison_rows(comparison)))
     if table.cases:
         write_text(folder / "scores.csv", csv_text(class_rows(table.cases)))
         write_text(folder / "cases.csv", csv_text(case_rows(table.cases)))
-        write_json(folder / "scores.json", to_json(table))
+        write_json(folder / "scores.json", to_json(table, comparison))
         write_json(folder / "summary.json", to_nnunet(table.cases))
     report = folder / "report.html"
     write_report(report, _tell(table, classes, draw, story))
@@ -50,10 +57,10 @@ def publish(folder: Path, table: ScoreTable, classes: Sequence[str], draw: Draw,
 
 
 def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -> ReportData:
-    rows = [_shown(row) for row in class_rows(table.cases) if row["class"] != classes[0]]
+    rows = [row for case in table.cases for row in _rows(case)]
     dice = {case.case_name: case.foreground_dice for case in table.cases}
     drawn = [draw(name, caption, dice[name]) for name, caption in notable_cases(rows).items()]
-    measures = [name for name in SHOWN if name in table.class_measures]
+    measures = [name for name in (*table.class_measures, *table.case_measures) if _is_shown(name)]
     return ReportData(
         title=story.title,
         summary=story.summary,
@@ -61,22 +68,34 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
         curves=story.curves,
         classes=classes,
         scores=rows,
-        aggregates=_aggregates(table, classes, measures),
+        aggregates=_aggregates(table, measures),
         overlays=[overlay for overlay in drawn if overlay is not None],
         baseline=story.baseline,
+        versus=story.versus,
         environment=story.environment,
         next_steps=story.next_steps,
         definitions=define_all(measures),
     )
 
 
-def _aggregates(table: ScoreTable, classes: Sequence[str], measures: Sequence[str]) -> list[Aggregate]:
+def _rows(case: CaseScores) -> list[Row]:
+    """Return a row for each foreground class; what was measured of all objects stands in each."""
+    objects = {name: value for name, value in case.measures().items() if name in OBJECTS}
+    return [{"case": case.case_name, "class": one.name, **_shown(one.measures()), **objects} for one in case.foreground]
+
+
+def _aggregates(table: ScoreTable, measures: Sequence[str]) -> list[Aggregate]:
+    foreground = {one.name for case in table.cases for one in case.foreground}
     return [
         Aggregate(one.class_name, one.measure, one.mean, one.low, one.high, one.cases)
         for one in table.summaries()
-        if one.measure in measures and one.class_name not in (WHOLE_CASE, classes[0])
+        if one.measure in measures and one.class_name in (WHOLE_CASE, *foreground)
     ]
 
 
-def _shown(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name in ("case", "class", *SHOWN)}
+def _shown(measures: Mapping[str, float | int]) -> dict[str, float | int]:
+    return {name: value for name, value in measures.items() if _is_shown(name)}
+
+
+def _is_shown(column: str) -> bool:
+    return base_measure(column) in SHOWN or column in OBJECTS
