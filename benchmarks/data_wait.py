@@ -89,7 +89,7 @@ def make_step(net: Any, timing: Timing, device: str) -> Callable[..., tuple[floa
 
     def step(store: Store, patches: PatchConfig, config: AugmentConfig, number: int) -> tuple[float, float, float]:
         times = [time.perf_counter()]
-        image, label = map(torch.from_numpy, cut_step(store, draw_step(0, number, len(store), patches), patches))
+        image, label = map(torch.from_numpy, cut_step(store, draw_step(0, number, store.contents, patches), patches))
         times.append(time.perf_counter())
         image, label = augment(image.to(device), label.to(device), config, (0, number))
         image = image.contiguous(memory_format=memory_format(image, timing.channels_last))

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Int, Integer
 from numpy import ndarray
 from pydantic import Field
 
 from ushape.core.config import Config
 from ushape.core.grid import cut_mirrored
-from ushape.patches.store import PreparedCase, Store
+from ushape.patches.store import Contents, PreparedCase, Store
 
 
 class PatchConfig(Config):
@@ -21,13 +21,16 @@ class PatchConfig(Config):
     Attributes:
         size: patch size per axis in voxels, (row, col) or (z, y, x); parts outside the image are mirrored in.
         batch: patches per step.
-        foreground: share of patches centred near a foreground voxel, each class equally often; at least one per step
-            unless 0.
+        foreground: share of patches that must hold a foreground voxel, each class of the case equally often, anywhere
+            in the patch; at least one per step unless 0.
+        by_area: 0 draws every case equally often, 1 in proportion to its area (or volume), between them to a power of
+            it.
     """
 
     size: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
     batch: Annotated[int, Field(ge=1)] = 4
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.33
+    by_area: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,48 @@ class Draw:
     on_foreground: bool
 
 
-def draw_step(seed: int, step: int, cases: int, config: PatchConfig) -> list[Draw]:
-    """Choose the cases of one step: every case once in each round, in a new order each round.
+def draw_step(seed: int, step: int, contents: Contents, config: PatchConfig) -> list[Draw]:
+    """Choose the cases of one step, and which of its patches must hold foreground.
 
-    >>> rounds = [draw.position for step in (0, 1) for draw in draw_step(7, step, 4, PatchConfig(batch=2))]
+    A round has as many patches as there are cases. Every case comes once in each, in a new order; or `by_area` so often
+    as its share says, rounded up or down. Where a step drew only cases without foreground, one with takes the place of
+    the first.
+
+    >>> contents = Contents(np.array([9, 9, 9, 9]), np.array([True, True, False, True]))
+    >>> rounds = [draw.position for step in (0, 1) for draw in draw_step(7, step, contents, PatchConfig(batch=2))]
     >>> sorted(rounds)
     [0, 1, 2, 3]
     """
-    forced = max(1, round(config.foreground * config.batch)) if config.foreground else 0
-    draws = []
-    for place in range(config.batch):
-        turn, rank = divmod(step * config.batch + place, cases)
-        order = np.random.default_rng((seed, 1, turn)).permutation(cases)
-        draws.append(Draw(int(order[rank]), (seed, 2, step, place), on_foreground=place < forced))
-    return draws
+    cases, first = len(contents.voxels), step * config.batch
+    turns = range(first // cases, (first + config.batch - 1) // cases + 1)
+    rounds = np.concatenate([draw_round(np.random.default_rng((seed, 1, turn)), contents, config) for turn in turns])
+    positions = rounds[first % cases :][: config.batch]
+    forced, able = _count_forced(step, config), contents.has_foreground
+    if forced and able.any() and not able[positions].any():
+        positions[0] = np.random.default_rng((seed, 4, step)).choice(np.flatnonzero(able))
+    chosen = set(np.flatnonzero(able[positions])[:forced].tolist())
+    return [
+        Draw(int(position), (seed, 2, step, place), on_foreground=place in chosen)
+        for place, position in enumerate(positions)
+    ]
+
+
+def draw_round(rng: np.random.Generator, contents: Contents, config: PatchConfig) -> Int[ndarray, " cases"]:
+    """Draw as many positions as there are cases, each as often as its weight says, rounded up or down.
+
+    The weights are laid end to end in a random order and cut at even distances (systematic sampling).
+    """
+    weights = contents.voxels.astype(float) ** config.by_area
+    order = rng.permutation(len(weights))
+    ends = weights[order].cumsum() * (len(weights) / weights.sum())
+    drawn = np.searchsorted(ends, rng.random() + np.arange(len(weights)))
+    return rng.permutation(order[np.minimum(drawn, len(weights) - 1)])
+
+
+def _count_forced(step: int, config: PatchConfig) -> int:
+    """Spread the share over the steps: so many that the sum up to each step is right."""
+    share = config.foreground * config.batch
+    return max(1, round((step + 1) * share) - round(step * share)) if config.foreground else 0
 
 
 def place_patch(case: PreparedCase, draw: Draw, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -67,7 +98,7 @@ def place_patch(case: PreparedCase, draw: Draw, size: tuple[int, ...]) -> tuple[
     An axis shorter than the patch is centred in it.
     """
     rng = np.random.default_rng(draw.seed)
-    space = case.label.shape
+    space = case.label.shape[-len(size) :]
     if draw.on_foreground and case.locations:
         classes = sorted(case.locations)
         voxels = case.locations[classes[rng.integers(len(classes))]]
@@ -79,15 +110,16 @@ def place_patch(case: PreparedCase, draw: Draw, size: tuple[int, ...]) -> tuple[
 
 def cut_step(
     store: Store, draws: list[Draw], config: PatchConfig
-) -> tuple[Float[ndarray, "b channels *patch"], Integer[ndarray, "b *patch"]]:
-    """Cut the patches of one step: images float32 and class indices int16."""
+) -> tuple[Float[ndarray, "b channels *patch"], Integer[ndarray, "b *patch"] | Bool[ndarray, "b classes *patch"]]:
+    """Cut the patches of one step: images float32; class indices int16, or masks of overlapping classes."""
     images, labels = [], []
     for draw in draws:
         case = store[draw.position]
         starts = place_patch(case, draw, config.size)
         images.append(cut_mirrored(case.image, starts, config.size))
         labels.append(cut_mirrored(case.label, starts, config.size))
-    return np.stack(images).astype(np.float32, copy=False), np.stack(labels).astype(np.int16, copy=False)
+    label = np.stack(labels)
+    return np.stack(images).astype(np.float32, copy=False), label if label.dtype == bool else label.astype(np.int16)
 
 
 def _inside(start: int, length: int, full: int) -> int:

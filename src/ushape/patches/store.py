@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer
 from numpy import ndarray
 
 from ushape.core.case import Case, Geometry
@@ -26,19 +28,32 @@ class PreparedCase:
 
     Attributes:
         image: (channels, *space) float32, memory-mapped.
-        label: (*space) class indices, memory-mapped.
+        label: (*space) class indices, or (classes, *space) masks of classes that overlap; memory-mapped.
         locations: for each foreground class that occurs, a random sample of its voxels, (n, ndim).
     """
 
     name: str
     image: Float[ndarray, "channels *space"]
-    label: Integer[ndarray, "*space"]
+    label: Integer[ndarray, "*space"] | Bool[ndarray, "classes *space"]
     geometry: Geometry
     locations: dict[int, Int[ndarray, "n ndim"]]
 
     def as_case(self) -> Case:
         """Return it as a case, for validation."""
         return Case(self.name, self.image, self.geometry, self.label)
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What the sampler must know of all cases.
+
+    Attributes:
+        voxels: number of them in each case.
+        has_foreground: whether a case has any.
+    """
+
+    voxels: Int[ndarray, " cases"]
+    has_foreground: Bool[ndarray, " cases"]
 
 
 class Store:
@@ -66,6 +81,13 @@ class Store:
             geometry=Geometry(**_tuples(row["geometry"])),
             locations={int(key): locations[key] for key in locations.files},
         )
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What the sampler must know of all cases; read once."""
+        cases = [self[position] for position in range(len(self))]
+        voxels = [math.prod(case.image.shape[1:]) for case in cases]
+        return Contents(np.array(voxels), np.array([bool(case.locations) for case in cases]))
 
     @property
     def names(self) -> list[str]:
@@ -117,19 +139,26 @@ def write_index(folder: Path, cases: Sequence[tuple[str, Geometry]]) -> None:
     write_json(folder / "index.json", json.loads(json.dumps(rows)))
 
 
-def sample_locations(label: Integer[ndarray, "*space"], rng: np.random.Generator) -> dict[int, Int[ndarray, "n ndim"]]:
-    """Draw up to `LOCATIONS_PER_CLASS` voxels of each foreground class that occurs.
+def sample_locations(
+    label: Integer[ndarray, "*space"] | Bool[ndarray, "classes *space"], rng: np.random.Generator
+) -> dict[int, Int[ndarray, "n ndim"]]:
+    """Draw up to `LOCATIONS_PER_CLASS` voxels of each foreground class that occurs; masks are counted from 1.
 
     >>> found = sample_locations(np.array([[0, 2], [0, -1]]), np.random.default_rng(0))
     >>> {index: voxels.tolist() for index, voxels in found.items()}
     {2: [[0, 1]]}
     """
+    if label.dtype == bool:
+        masks = dict(enumerate(label, start=1))
+    else:
+        masks = {int(value): label == value for value in np.unique(label) if value > 0}
     found = {}
-    for index in (int(value) for value in np.unique(label) if value > 0):
-        flat = np.flatnonzero(label == index)
+    for index, mask in masks.items():
+        flat = np.flatnonzero(mask)
         if flat.size > LOCATIONS_PER_CLASS:
             flat = rng.choice(flat, LOCATIONS_PER_CLASS, replace=False)
-        found[index] = np.stack(np.unravel_index(np.sort(flat), label.shape), axis=1)
+        if flat.size:
+            found[index] = np.stack(np.unravel_index(np.sort(flat), mask.shape), axis=1)
     return found
 
 

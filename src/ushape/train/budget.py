@@ -146,7 +146,7 @@ def time_real_step(parts: Parts, timing: Timing, device: str, repeats: int = 3) 
 
 
 def _make_batch(parts: Parts, step: int, device: str, *, channels_last: bool) -> dict[str, Tensor]:
-    images, labels = cut_step(parts.cases, draw_step(0, step, len(parts.cases), parts.patches), parts.patches)
+    images, labels = cut_step(parts.cases, draw_step(0, step, parts.cases.contents, parts.patches), parts.patches)
     image, label = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
     image, label = augment(image, label, parts.augment, (0, step))
     return {"image": image.contiguous(memory_format=memory_format(image, channels_last)), "label": label}

@@ -22,7 +22,7 @@ class TrainingSteps(Dataset[dict[str, Any]]):
         self.store, self.config, self.seed = store, config, seed
 
     def __getitem__(self, step: int) -> dict[str, Any]:
-        draws = draw_step(self.seed, step, len(self.store), self.config)
+        draws = draw_step(self.seed, step, self.store.contents, self.config)
         images, labels = cut_step(self.store, draws, self.config)
         return {"image": torch.from_numpy(images), "label": torch.from_numpy(labels), "step": step}
 
