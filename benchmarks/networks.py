@@ -1,9 +1,9 @@
 """Parameters, work, seconds and memory of every preset, and of peers' networks of the same topology beside ours.
 
 2D at 256 x 256, 3D at 64 x 64 x 64 (six levels need a multiple of 32), batch 1. Each network runs in processes of its
-own, ours and theirs in turn, on as many threads as there are cores and in torch's default memory layout. MONAI and
-segmentation-models-pytorch are measured if `--peers` names the Python of an environment that has them; ours run there
-too then, on the same torch, and ushape is found beside this script:
+own, ours and theirs in turn, on as many threads as there are cores, and is timed in both memory layouts: what counts is
+the one that is faster for it. MONAI and segmentation-models-pytorch are measured if `--peers` names the Python of an
+environment that has them; ours run there too then, on the same torch, and ushape is found beside this script:
 
     python -m venv peers
     peers/bin/pip install -c constraints.txt torch
@@ -35,17 +35,15 @@ ROUNDS, STEPS = 3, 3
 QUIET = {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore", "NO_ALBUMENTATIONS_UPDATE": "1"}
 Numbers = dict[str, Any]
 Made = tuple[Any, tuple[int, ...]]
+LAYOUTS = ("_contiguous", "_channels_last")
 WORK = {"parameters": ",", "gmacs": ".2f"}
-FIGURES = ("forward", "step", "bf16_forward", "bf16_step", "peak_mib")
+TIMES = ("forward", "step", "bf16_forward", "bf16_step")
+FIGURES = (*TIMES, "peak_mib")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One of our presets with the changes that give it the topology of a peer's network.
-
-    Attributes:
-        differs: what is left of a difference.
-    """
+    """One of our presets with the changes that give it the topology of a peer's network, and what still differs."""
 
     preset: str
     changes: dict[str, Any]
@@ -62,8 +60,8 @@ def main() -> None:
     from ushape.nets.presets import PRESETS
 
     load = os.getloadavg()[0]
-    pairs = {name: compare(name, options) for name in chosen(PAIRS, options)}
-    own = {name: run(("own", name), options) for name in chosen(PRESETS, options)}
+    pairs = {name: compare(name, options) for name in chosen(PAIRS, options) if options.peers}
+    own = {name: merge([run(("own", name), options)]) for name in chosen(PRESETS, options)}
     text = "\n".join([*head(options, load), *pair_table(pairs), "", *own_table(own)]) + "\n"
     print(text)
     if not options.only:
@@ -75,8 +73,7 @@ def main() -> None:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", help="Python of an environment with MONAI and segmentation-models-pytorch")
-    parser.add_argument("--only", nargs="*", help="measure these rows only, and write no results")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="processes per network of a pair")
+    parser.add_argument("--only", nargs="*", help="measure these rows only, once, and write no results")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -87,9 +84,7 @@ def chosen(names: Iterable[str], options: argparse.Namespace) -> list[str]:
 
 def compare(name: str, options: argparse.Namespace) -> dict[str, Numbers]:
     """Measure ours and theirs in turn, so that what else the machine does hits both."""
-    if options.peers is None:
-        return {}
-    runs = [run((side, name), options) for _ in range(options.rounds) for side in ("ours", "theirs")]
+    runs = [run((side, name), options) for _ in range(1 if options.only else ROUNDS) for side in ("ours", "theirs")]
     return {"ours": merge(runs[::2]), "theirs": merge(runs[1::2])}
 
 
@@ -102,12 +97,14 @@ def run(child: tuple[str, str], options: argparse.Namespace) -> Numbers:
 
 
 def merge(runs: list[Numbers]) -> Numbers:
-    """Take medians over the rounds; of memory too."""
-    return runs[0] | {name: statistics.median(each[name] for each in runs) for name in FIGURES}
+    """Take medians over the rounds, then the faster layout; memory of the first, since what it freed stays about."""
+    medians = {name: statistics.median(each[name] for each in runs) for name in runs[0] if name.endswith(LAYOUTS)}
+    best = {name: min(medians[name + layout] for layout in LAYOUTS) for name in TIMES}
+    return runs[0] | medians | best | {"peak_mib": medians["peak_mib" + LAYOUTS[0]]}
 
 
 def measure(child: list[str]) -> Numbers:
-    """Run one network in this process: of each kind of call one uncounted, then the median of some."""
+    """Run one network in this process, in both layouts: of each kind of call one uncounted, then the median of some."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -115,7 +112,23 @@ def measure(child: list[str]) -> Numbers:
     torch.manual_seed(0)
     net, size = MAKERS[kind](name)
     image = torch.randn(1, 1, *size)
+    with FlopCounterMode(display=False) as counter:
+        predict(net.eval(), image)
+    parameters = sum(each.numel() for each in net.parameters())
+    numbers = {"size": list(size), "parameters": parameters, "gmacs": counter.get_total_flops() / 2e9}
+    channels_last = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
+    for suffix, layout in zip(LAYOUTS, (torch.contiguous_format, channels_last), strict=True):
+        net.to(memory_format=layout)
+        measured = measure_layout(net, image.contiguous(memory_format=layout))
+        numbers |= {name + suffix: value for name, value in measured.items()}
+    return numbers
+
+
+def measure_layout(net: Any, image: Any) -> Numbers:
+    import torch
+
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9)
+    optimizer.zero_grad()
     before = reset_peak_mib()
     numbers = {
         "step": time_calls(lambda: take_step(net.train(), image, optimizer)),
@@ -125,13 +138,7 @@ def measure(child: list[str]) -> Numbers:
     with torch.autocast("cpu", torch.bfloat16):
         numbers["bf16_step"] = time_calls(lambda: take_step(net.train(), image, optimizer))
         numbers["bf16_forward"] = time_calls(lambda: predict(net.eval(), image))
-    with FlopCounterMode(display=False) as counter:
-        predict(net.eval(), image)
-    return numbers | {
-        "size": list(size),
-        "parameters": sum(each.numel() for each in net.parameters()),
-        "gmacs": counter.get_total_flops() / 2e9,
-    }
+    return numbers
 
 
 def make_preset(name: str, changes: Mapping[str, Any] = MappingProxyType({})) -> Made:
@@ -146,15 +153,6 @@ def make_preset(name: str, changes: Mapping[str, Any] = MappingProxyType({})) ->
     if config.block.padding == "valid":
         size = valid_sizes(config)[0].nearest(size)[-1]
     return build(config), (size,) * config.ndim
-
-
-def make_ours(name: str) -> Made:
-    return make_preset(PAIRS[name].preset, PAIRS[name].changes)
-
-
-def make_theirs(name: str) -> Made:
-    dims = int(name[0])  # names begin with 2D or 3D
-    return PAIRS[name].make_theirs(), (SIZES[dims],) * dims
 
 
 def predict(net: Any, image: Any) -> None:
@@ -197,8 +195,9 @@ def head(options: argparse.Namespace, load: float) -> list[str]:
     return [
         f"`python benchmarks/networks.py`, {len(os.sched_getaffinity(0))} cores, {versions(options)}",
         f"Load average {load:.1f} when it began. Batch 1, float32, and bf16 by autocast.",
-        f"Medians of {STEPS} calls after an uncounted one; of pairs, over {options.rounds} runs each, in turn.",
-        "Peak: what a float32 training step (SGD with momentum) needs above the built network.",
+        f"Medians of {STEPS} calls after an uncounted one, in the memory layout that is faster for each network;",
+        f"of pairs, medians over {ROUNDS} processes of each side, in turn.",
+        "Peak: what a float32 training step (SGD with momentum) needs above the network, in the default layout.",
         "",
     ]
 
@@ -215,12 +214,9 @@ def pair_table(pairs: dict[str, dict[str, Numbers]]) -> list[str]:
     lines = ["Ratios are ours / theirs: below 1 ours is faster, or smaller.", ""]
     lines += [f"| topology | theirs | parameters, ours and theirs | GMACs | {ratios} | what differs |"]
     lines += ["|---|---|---|---|---:|---:|---:|---:|---:|---|"]
+    lines += [] if pairs else ["| none: they need --peers PYTHON | | | | | | | | | |"]
     for name, pair in pairs.items():
-        peer = PAIRS[name]
-        if not pair:
-            lines.append(f"| {name} | {peer.theirs} | not measured: it takes --peers PYTHON |" + " |" * 7)
-            continue
-        ours, theirs = pair["ours"], pair["theirs"]
+        peer, ours, theirs = PAIRS[name], pair["ours"], pair["theirs"]
         ratios = " | ".join(f"{ours[each] / theirs[each]:.2f}" for each in FIGURES)
         work = " | ".join(f"{ours[key]:{form}}, {theirs[key]:{form}}" for key, form in WORK.items())
         lines.append(f"| {name} | {peer.theirs} | {work} | {ratios} | {peer.differs} |")
@@ -233,7 +229,7 @@ def own_table(rows: dict[str, Numbers]) -> list[str]:
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, row in rows.items():
-        seconds = " | ".join(f"{row[each]:.3f}" for each in FIGURES[:-1])
+        seconds = " | ".join(f"{row[each]:.3f}" for each in TIMES)
         work = " | ".join(f"{row[key]:{form}}" for key, form in WORK.items())
         size = "x".join(map(str, row["size"]))
         lines.append(f"| {name} | {size} | {work} | {seconds} | {row['peak_mib']:.0f} |")
@@ -276,25 +272,27 @@ def stand_in_for_torchvision() -> None:
     """Define the operators that a torchvision built for CUDA lacks beside a torch for CPUs."""
     import torch
 
-    STAND_INS.append(torch.library.Library("torchvision", "DEF"))
+    STAND_INS.append(torch.library.Library("torchvision", "DEF"))  # it is gone with its last reference
     for name in ("nms", "qnms"):
         STAND_INS[0].define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-STAND_INS: list[Any] = []  # they are gone with their last reference
+STAND_INS: list[Any] = []
 DYNUNET = {"deep_supervision": False, "down": "stride", "block.bias": "off"}
-NNUNET_2D, NNUNET_3D = (32, 64, 128, 256, *[512] * 4), (32, 64, 128, 256, 320, 320)
 ATTENTION = {"up": "transpose", "down": "stride", "decoder.convs": 1, "gate.norm": True, "gate.reduction": 2}
 GATES = "theirs has a norm and ReLU behind each up-convolution, and its gates work on the finer of two grids"
 PAIRS = {
     "2D tiny": Pair("tiny", DYNUNET, lambda: dynunet(2, (8, 16, 32, 64)), "MONAI DynUNet"),
-    "2D nnunet-2d": Pair("nnunet-2d", DYNUNET, lambda: dynunet(2, NNUNET_2D), "MONAI DynUNet"),
-    "3D nnunet-3d": Pair("nnunet-3d", DYNUNET, lambda: dynunet(3, NNUNET_3D), "MONAI DynUNet"),
+    "3D nnunet-3d": Pair("nnunet-3d", DYNUNET, lambda: dynunet(3, (32, 64, 128, 256, 320, 320)), "MONAI DynUNet"),
     "3D attention-3d": Pair("attention-3d", ATTENTION, attention_unet, "MONAI AttentionUnet", GATES),
     "2D resnet34": Pair("timm:resnet34", {"up_kernel": 0}, smp_unet, "SMP Unet"),
 }
 
-MAKERS: dict[str, Callable[[str], Made]] = {"own": make_preset, "ours": make_ours, "theirs": make_theirs}
+MAKERS: dict[str, Callable[[str], Made]] = {
+    "own": make_preset,
+    "ours": lambda name: make_preset(PAIRS[name].preset, PAIRS[name].changes),
+    "theirs": lambda name: (PAIRS[name].make_theirs(), (SIZES[int(name[0])],) * int(name[0])),
+}
 
 if __name__ == "__main__":
     main()
