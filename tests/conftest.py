@@ -1,5 +1,6 @@
 """What all tests share: where the real images lie, and a small synthetic data set."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with Ctrl-C ignored
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests that import ONNX Runtime by themselves
 HERE = Path(__file__).parent
 CALM = settings(  # a busy machine is no failure, and what passed once passes again
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -10,6 +10,7 @@ A room of the package imports only rooms below it:
 cli          the verbs
 workflows    the flow, one file per verb
 plan         data set -> recipe
+deploy       net -> smaller, portable net
 explain      what the net does
 report       numbers -> pictures
 train        net + patches -> model file

@@ -73,15 +73,19 @@ def look_at(path: Path) -> dict[str, Any]:
 
 
 def _model_facts(path: Path) -> dict[str, Any]:
-    from ushape.core.model_file import read_header
+    from dataclasses import asdict
 
-    header = read_header(path)
+    from ushape.core.model_file import read_header
+    from ushape.predict.exported import is_exported, read_export
+
+    header, facts = read_export(path) if is_exported(path) else (read_header(path), None)
     return {
         "model": str(path),
         "members": header.members,
         "parameters": header.parameters,
         "score": header.score,
         "provenance": header.provenance,
+        **({"export": asdict(facts)} if facts else {}),
         "recipe": header.recipe,
     }
 

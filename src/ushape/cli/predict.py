@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ushape.cli.show import listening, print_json
-from ushape.core.events import count
+from ushape.core.events import Message, count
 
 Flag = typer.Option
 
@@ -40,6 +40,10 @@ def predict(
     skip_existing: Annotated[bool, Flag("--skip-existing", help="Leave finished images alone.")] = False,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX; else as trained.")] = None,
     device: Annotated[str, Flag(help="auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[
+        str, Flag(help="torch, onnx or openvino; own: what the file is made for; auto: measure.")
+    ] = "own",
+    recipe: Annotated[Path | None, Flag(help="For an ONNX file not made by ushape: preparation and classes.")] = None,
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Predict the masks of one image or many."""
@@ -47,7 +51,15 @@ def predict(
     from ushape.workflows.infer import OutputOptions, list_failures, predict_files
     from ushape.workflows.model import load
 
-    loaded = load(model, device=device, mirror=mirror, threshold=threshold, postprocess=postprocess)
+    loaded = load(
+        model,
+        device=device,
+        mirror=mirror,
+        threshold=threshold,
+        postprocess=postprocess,
+        engine=engine,
+        recipe=recipe,
+    )
     options = OutputOptions(overlays, probabilities, skip_existing, axes, Extras(uncertainty, instances.value))
     if as_json:
         result = predict_files(loaded, source, output, options)
@@ -57,6 +69,8 @@ def predict(
         )
     else:
         with listening() as listener:
+            if loaded.told:
+                listener(Message(loaded.told))
             result = predict_files(loaded, source, output, options, listener)
         skipped = f", {len(result.skipped)} were there already" if result.skipped else ""
         typer.echo(f"{count(len(result.written), 'mask')} in {output}{skipped}")

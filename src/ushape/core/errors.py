@@ -7,6 +7,7 @@ UshapeError
 |  `- ShapeError     arrays that do not share one grid, or have the wrong rank
 |- OutputError       a place that cannot be written, or must not be overwritten
 |- ModelFileError    a file that is no ushape model, or one this version cannot read
+|- ExportError     a model that another runtime cannot hold, or not well enough
 |- TrainingError     a training that cannot go on (diverged, out of memory)
 |- Interrupted       the user stopped it; all is saved                          (exit code 130)
 `- MissingExtra      an optional package that is not installed
@@ -46,6 +47,10 @@ class OutputError(UshapeError):
 
 class ModelFileError(UshapeError):
     """A file that is no ushape model, or one that this version cannot read."""
+
+
+class ExportError(UshapeError):
+    """A model that another runtime cannot hold, or not well enough."""
 
 
 class TrainingError(UshapeError):

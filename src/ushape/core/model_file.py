@@ -50,12 +50,17 @@ def write_model(path: Path, weights: Mapping[str, Tensor], header: ModelHeader) 
     """
     from safetensors.torch import save
 
-    values = {"format": "ushape", "format_version": str(FORMAT_VERSION), "recipe": header.recipe}
-    values |= {name: json.dumps(value) for name, value in asdict(header).items() if name != "recipe"}
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in weights.items()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=values))  # save_file would make a file for its owner only
+        written = save(tensors, metadata=header_text(header))  # save_file would make a file for its owner only
+        temporary.write_bytes(written)
         sync_to_disk(temporary)
+
+
+def header_text(header: ModelHeader) -> dict[str, str]:
+    """Write a header as the text that lies in a file's metadata, of whatever format the file is."""
+    values = {"format": "ushape", "format_version": str(FORMAT_VERSION), "recipe": header.recipe}
+    return values | {name: json.dumps(value) for name, value in asdict(header).items() if name != "recipe"}
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -69,6 +74,15 @@ def read_header(path: Path) -> ModelHeader:
         raise ModelFileError(
             f"{path}: a safetensors file, but not a model of ushape; give the model.safetensors of a run"
         )
+    return parse_header(metadata, path)
+
+
+def parse_header(metadata: Mapping[str, str], path: Path) -> ModelHeader:
+    """Read a header from the metadata of a file that ushape wrote.
+
+    Raises:
+        ModelFileError: it was written by a newer version, or is damaged.
+    """
     version = int(metadata.get("format_version", "0"))
     if version > FORMAT_VERSION:
         raise ModelFileError(

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
-from torch import Tensor, nn
 
 from ushape.core.case import Case, Geometry, Prediction
 from ushape.core.config import with_fields
-from ushape.core.errors import ModelFileError
-from ushape.core.model_file import read_header, read_weights, split_members
 from ushape.io.images import split_name
 from ushape.io.layouts import Pair, fit_channels, load_case
-from ushape.nets.unet import UNet
-from ushape.plan.recipe import Recipe, read_recipe
-from ushape.predict.compose import Ensemble, Mirrored
-from ushape.predict.engines import Engine
+from ushape.predict.compose import Mirrored
 from ushape.predict.postprocess import parse_rules
 from ushape.predict.predictor import PredictConfig, predict_case, predict_label, predict_uncertainty
 from ushape.prep.pipeline import Pipeline
-from ushape.train.probe import choose_device
-from ushape.workflows.engine import make_engine, mirror_axes
+from ushape.workflows.engine import mirror_axes
+from ushape.workflows.runtime import Running, run_model
+from ushape.workflows.stored import model_path
 
 
 class Model:
@@ -31,13 +25,14 @@ class Model:
 
     Attributes:
         mirrored: the axes along which predictions are averaged over mirror images.
+        told: which engine runs it and why, as a sentence; "" if there was nothing to choose.
     """
 
-    def __init__(self, recipe: Recipe, engine: Engine, config: PredictConfig) -> None:
-        self.recipe, self.config = recipe, config
-        self.mirrored = mirror_axes(recipe) if config.mirror else ()
-        self.engine = Mirrored(engine, self.mirrored) if config.mirror else engine
-        self._pipeline = Pipeline(recipe.prep)
+    def __init__(self, running: Running, config: PredictConfig) -> None:
+        self.recipe, self.config, self.told = running.recipe, config, running.told
+        self.mirrored = mirror_axes(self.recipe) if config.mirror else ()
+        self.engine = Mirrored(running.engine, self.mirrored) if config.mirror else running.engine
+        self._pipeline = Pipeline(self.recipe.prep)
 
     def predict(
         self, image: str | Path | ndarray | Case, *, probabilities: bool = True, uncertainty: bool = False
@@ -75,35 +70,26 @@ def load(
     mirror: bool = False,
     threshold: float | None = None,
     postprocess: str = "auto",
+    engine: str = "own",
+    recipe: str | Path | None = None,
 ) -> Model:
-    """Load a model file, or the model of a run folder.
+    """Load a model file, the model of a run folder, or an exported file.
 
     Args:
         mirror: average over flips of the axes that training flipped, see `mirror_axes`: 2**axes times slower.
         threshold: probability from which a voxel is foreground; None takes the likeliest class.
         postprocess: rules as `parse_rules` reads them, "none", or "auto" for those that training chose.
+        engine: "torch", "onnx" or "openvino"; "own" for the one the file is made for; "auto" for the fastest here.
+        recipe: for an ONNX file that was not made by ushape: how images are prepared, and the classes.
     Raises:
         ModelFileError: the file is no model, is damaged, or its weights do not fit its recipe.
-        ConfigError: mirroring is asked for and training flipped nothing, or the threshold is impossible.
+        ConfigError: the engine is unknown, or cannot run the file; mirroring is asked for and training flipped nothing;
+            or the threshold is impossible.
     """
-    file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
-    header = read_header(file)
-    recipe = read_recipe(header.recipe, str(file))
-    members = split_members(read_weights(file), header.members)
-    where = choose_device(device)
-    engines = [make_engine(net, recipe, where) for net in _build_members(recipe, members, file)]
-    changes = {"mirror": mirror, "threshold": recipe.predict.threshold if threshold is None else threshold}
-    config = with_fields(recipe.predict, changes, "predict")
+    running = run_model(model_path(path), engine, device, Path(recipe) if recipe is not None else None)
+    config = running.recipe.predict
+    changes = {"mirror": mirror, "threshold": config.threshold if threshold is None else threshold}
+    config = with_fields(config, changes, "predict")
     if postprocess != "auto":
         config = config.model_copy(update={"postprocess": parse_rules(postprocess)})
-    return Model(recipe, Ensemble(engines) if len(engines) > 1 else engines[0], config)
-
-
-def _build_members(recipe: Recipe, members: Sequence[Mapping[str, Tensor]], file: Path) -> Iterator[nn.Module]:
-    for weights in members:
-        net = UNet(recipe.net)
-        try:
-            net.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ModelFileError(f"{file}: the weights do not fit the recipe ({error}); copy the file again") from error
-        yield net
+    return Model(running, config)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
 from ushape.core.config import with_fields
@@ -12,6 +10,7 @@ from ushape.core.events import Message, count
 from ushape.core.model_file import read_header, read_weights
 from ushape.nets.weights import load_all_but_heads
 from ushape.plan.recipe import Recipe, read_recipe
+from ushape.workflows.stored import model_path
 
 
 def plan_from(planned: Recipe, start: str) -> Recipe:
@@ -25,7 +24,7 @@ def plan_from(planned: Recipe, start: str) -> Recipe:
     """
     if start == "none":
         return planned
-    file = model_file(start)
+    file = model_path(start)
     header = read_header(file)
     if header.members > 1:
         raise ConfigError(
@@ -53,13 +52,7 @@ def start_from(net: nn.Module, start: str) -> Message:
     Raises:
         ModelFileError: other weights than the heads' do not fit; the message names some.
     """
-    anew = load_all_but_heads(net, read_weights(model_file(start)), f"--from {start}")
+    anew = load_all_but_heads(net, read_weights(model_path(start)), f"--from {start}")
     taken = count(len(net.state_dict()) - len(anew), "tensor")
     new = f"; new, since the classes differ: {', '.join(anew)}" if anew else ""
     return Message(f"starting from {start}: {taken} taken{new}")
-
-
-def model_file(start: str) -> Path:
-    """Return the model file of a run folder, or the path itself."""
-    path = Path(start)
-    return path / "model.safetensors" if path.is_dir() else path

@@ -1,0 +1,201 @@
+"""Graphs in 8-bit integers, calibrated on real windows; layers that cost too much stay in floating point.
+
+`quantize_dynamic` is not used: it leaves convolutions as they are, so a U-Net neither shrinks nor runs faster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ushape.core.errors import ExportError, require
+from ushape.predict.runtimes import import_onnxruntime, import_openvino
+
+LAYERS = ("Conv", "ConvTranspose")
+"""What is quantised; what stands between them follows where the runtime can."""
+_OPENVINO_LAYERS = ("Convolution", "ConvolutionBackpropData", "GroupConvolution")
+_RANKING_WINDOWS = 2
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A quantised graph.
+
+    Attributes:
+        layers: how many layers there are that could be quantised.
+        kept: those that stayed in floating point.
+    """
+
+    graph: Any
+    layers: int
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What quantisation may cost.
+
+    Attributes:
+        before: the Dice of the graph as it is.
+        lowest: the Dice that must be kept.
+    """
+
+    before: float
+    lowest: float
+
+
+Dice = Callable[[Any], float]
+"""The mean Dice of an ONNX graph, or of a compiled model of OpenVINO."""
+
+
+def quantise_onnx(graph: Any, windows: Sequence[ndarray], dice: Dice, promise: Promise) -> Quantised:
+    """Quantise the convolutions of an ONNX graph per channel, with QDQ nodes; keep the worst as they are if need be.
+
+    The layers whose outputs are disturbed most are kept: none at first, then 1, 2, 4, ... of them, at most half.
+
+    Raises:
+        ExportError: half of the layers kept are not enough.
+    """
+    names = [node.name for node in graph.graph.node if node.op_type in LAYERS]
+    quantised = quantise_static(graph, windows, ())
+    if dice(quantised) >= promise.lowest:
+        return Quantised(quantised, len(names), ())
+    ranked = rank_layers(graph, quantised, windows[:_RANKING_WINDOWS])
+    count, found = 1, 0.0
+    while count <= len(names) // 2:
+        quantised = quantise_static(graph, windows, ranked[:count])
+        found = dice(quantised)
+        if found >= promise.lowest:
+            return Quantised(quantised, len(names), tuple(ranked[:count]))
+        count *= 2
+    raise ExportError(
+        f"int8: with {count // 2} of {len(names)} layers left in float32 the Dice is {found:.4f}, below the promised "
+        f"{promise.lowest:.4f}; nothing was written; give a larger --max-drop, more cases, or --to openvino"
+    )
+
+
+def quantise_static(graph: Any, windows: Sequence[ndarray], kept: Sequence[str]) -> Any:
+    """Quantise the convolutions of an ONNX graph but for some."""
+    import_onnxruntime("quantising")
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # the runtime's own way to hand data over
+        """Hand out the windows one by one."""
+
+        def __init__(self) -> None:
+            self.rest = iter(windows)
+
+        def get_next(self) -> dict[str, ndarray] | None:
+            """Return the next, or None."""
+            window = next(self.rest, None)
+            return None if window is None else {graph.graph.input[0].name: window}
+
+    own = onnx.ModelProto()
+    own.CopyFrom(graph)  # its weights are moved into a file
+    with tempfile.TemporaryDirectory() as folder, quiet_quantiser():
+        path = Path(folder) / "int8.onnx"
+        quantize_static(
+            own,
+            path,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(LAYERS),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=list(kept),
+        )
+        return onnx.load(str(path))
+
+
+def rank_layers(graph: Any, quantised: Any, windows: Sequence[ndarray]) -> list[str]:
+    """Order the layers by how much their outputs are disturbed by quantisation, relative to their size: worst first."""
+    made = {name: node.name for node in graph.graph.node if node.op_type in LAYERS for name in node.output}
+    plain, disturbed = (_run_with_outputs(each, list(made), windows) for each in (graph, quantised))
+    noise = {
+        layer: float(np.square(disturbed[name] - plain[name]).mean() / max(np.square(plain[name]).mean(), 1e-12))
+        for name, layer in made.items()
+    }
+    return sorted(noise, key=lambda layer: -noise[layer])
+
+
+def _run_with_outputs(graph: Any, names: Sequence[str], windows: Sequence[ndarray]) -> dict[str, ndarray]:
+    """Run a graph and return values within it, those of all windows in one line."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.ModelProto()
+    model.CopyFrom(graph)
+    present = {name for node in model.graph.node for name in node.output}
+    wanted = {name: name if name in present else f"{name}_QuantizeLinear_Input" for name in names}
+    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in wanted.values())
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    feed = model.graph.input[0].name
+    runs = [session.run(list(wanted.values()), {feed: window}) for window in windows]
+    return {name: np.concatenate([run[i].ravel() for run in runs]) for i, name in enumerate(wanted)}
+
+
+def quantise_openvino(model: Any, windows: Sequence[ndarray], dice: Dice, promise: Promise) -> Quantised:
+    """Quantise a model of OpenVINO by nncf, with its control of accuracy: layers that cost Dice are put back.
+
+    Args:
+        dice: of compiled models.
+    Raises:
+        MissingExtra: nncf is not installed.
+        ExportError: the Dice cannot be kept.
+    """
+    import_openvino("quantising")  # without its telemetry, and so without nncf's
+    nncf = require("nncf", "deploy", "quantising for OpenVINO")
+    nncf.set_log_level(logging.ERROR)
+    with quiet_quantiser():
+        done = nncf.quantize_with_accuracy_control(
+            model,
+            nncf.Dataset(list(windows)),
+            nncf.Dataset([0]),  # `dice` has its cases
+            validation_fn=lambda compiled, _: dice(compiled),
+            max_drop=max(promise.before - promise.lowest, 0.0),
+            subset_size=len(windows),
+        )
+    layers = [node for node in done.get_ops() if node.get_type_name() in _OPENVINO_LAYERS]
+    kept = tuple(node.get_friendly_name() for node in layers if not _is_quantised(node))
+    if len(kept) > len(layers) // 2:
+        raise ExportError(
+            f"int8: {len(kept)} of {len(layers)} layers had to stay in floating point for a Dice of "
+            f"{promise.lowest:.4f}; nothing was written; give a larger --max-drop, or more cases to calibrate with"
+        )
+    return Quantised(done, len(layers), kept)
+
+
+def _is_quantised(layer: Any) -> bool:
+    """Say whether the weights of a layer are integers: their constant stands behind what makes floats of them."""
+    node = layer.input_value(1).get_node()
+    while node.get_type_name() != "Constant":
+        node = node.input_value(0).get_node()
+    return bool(node.get_element_type().is_integral())
+
+
+@contextlib.contextmanager
+def quiet_quantiser() -> Iterator[None]:
+    """Silence progress bars and advice: what matters is told by the workflow."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,42 @@
+"""What engines share whose runtime takes and gives arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ushape.predict.engines import to_probabilities
+
+
+def run_portions(run: Callable[[ndarray], ndarray], windows: ndarray, batch: int) -> ndarray:
+    """Run a graph of a fixed batch on any number of windows, the last portion filled up; 0 takes all at once.
+
+    >>> run_portions(lambda part: part * part.shape[0], np.ones((3, 1)), 2).tolist()
+    [[2.0], [2.0], [2.0]]
+    """
+    if batch in (0, len(windows)):
+        return run(windows)
+    missing = -len(windows) % batch
+    filled = np.concatenate([windows, np.repeat(windows[:1], missing, axis=0)])
+    parts = [run(filled[start : start + batch]) for start in range(0, len(filled), batch)]
+    return np.concatenate(parts)[: len(windows)]
+
+
+def finish_outputs(
+    outputs: Float[ndarray, "b outputs *inner"], *, activated: bool
+) -> Float[ndarray, "b classes *inner"]:
+    """Make probabilities of what a graph returns.
+
+    Args:
+        activated: they are probabilities already; then a single one is that of the foreground.
+
+    >>> finish_outputs(np.array([[[0.25]]]), activated=True).tolist()
+    [[[0.75], [0.25]]]
+    """
+    if not activated:
+        return to_probabilities(outputs)
+    found = outputs.astype(np.float32)
+    return np.concatenate([1 - found, found], axis=1) if found.shape[1] == 1 else found

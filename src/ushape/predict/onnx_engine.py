@@ -1,0 +1,119 @@
+"""ONNX Runtime as an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ushape.core.errors import ModelFileError, require
+from ushape.predict.arrays import finish_outputs, run_portions
+from ushape.predict.runtimes import import_onnxruntime
+
+_FAULTS = ("Fail", "InvalidArgument", "InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NotImplemented")
+"""The errors of ONNX Runtime; they share no base but Exception."""
+
+
+class OnnxEngine:
+    """Run an ONNX file on the CPU.
+
+    A graph with a fixed batch gets its windows in portions of it, the last one filled up.
+    """
+
+    def __init__(self, path: Path, classes: int, *, margin: tuple[int, ...] = (), threads: int = 1) -> None:
+        self._session, self._path = open_session(path, threads), path
+        feed = self._session.get_inputs()[0]
+        self._name, sizes = feed.name, [size if isinstance(size, int) else 0 for size in feed.shape]
+        self._batch, self.channels, self.window = sizes[0], sizes[1], tuple(sizes[2:]) if all(sizes[2:]) else ()
+        self.ndim = len(sizes) - 2
+        self.classes, self.margin = classes, margin
+        self.has_probabilities = False
+
+    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
+        """Return the probabilities of a batch of windows.
+
+        Raises:
+            ModelFileError: the graph does not take these windows.
+        """
+        return finish_outputs(run_portions(self._run, windows, self._batch), activated=self.has_probabilities)
+
+    def _run(self, windows: ndarray) -> ndarray:
+        try:
+            return np.asarray(self._session.run(None, {self._name: np.ascontiguousarray(windows)})[0])
+        except _faults() as error:
+            raise ModelFileError(
+                f"{self._path}: cannot be run on windows of shape {windows.shape} ({_first_line(error)}); "
+                "export the model again"
+            ) from error
+
+
+def open_session(path: Path, threads: int) -> Any:
+    """Load an ONNX file into a session on the CPU whose waiting threads sleep.
+
+    Raises:
+        MissingExtra: ONNX Runtime is not installed.
+        ModelFileError: the file is damaged, or has an operator that ONNX Runtime lacks.
+    """
+    runtime = import_onnxruntime(f"{path}: running an ONNX file")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # what goes wrong is raised
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _faults() as error:
+        if type(error).__name__ == "NotImplemented":
+            raise ModelFileError(
+                f"{path}: ONNX Runtime lacks an operator of this graph ({_first_line(error)}); try --engine openvino"
+            ) from error
+        raise ModelFileError(f"{path}: no ONNX file, or a damaged one ({_first_line(error)}); copy it again") from error
+
+
+def read_onnx_metadata(path: Path) -> Mapping[str, str]:
+    """Read the metadata of an ONNX file; torch is not imported.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+        ModelFileError: it is no ONNX file.
+    """
+    return {entry.key: entry.value for entry in read_graph(path).metadata_props}
+
+
+def read_graph(path: Path) -> Any:
+    """Read an ONNX file as a graph.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+        ModelFileError: it is no ONNX file.
+    """
+    onnx = require("onnx", "deploy", f"{path}: reading an ONNX file")
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(str(path))
+    except (OSError, DecodeError) as error:
+        raise ModelFileError(f"{path}: no ONNX file, or a damaged one ({error}); copy it again") from error
+    if not model.graph.node:
+        raise ModelFileError(f"{path}: no ONNX file, or a damaged one (it has no graph); copy it again")
+    return model
+
+
+def ends_in_probabilities(path: Path) -> bool:
+    """Say whether an ONNX graph ends in softmax or sigmoid."""
+    graph = read_graph(path).graph
+    maker = {name: node.op_type for node in graph.node for name in node.output}
+    return maker.get(graph.output[0].name) in ("Softmax", "Sigmoid")
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return tuple(getattr(state, name) for name in _FAULTS)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

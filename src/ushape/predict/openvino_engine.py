@@ -1,0 +1,105 @@
+"""OpenVINO as an engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ushape.core.errors import ModelFileError
+from ushape.core.exported import ExportPrecision
+from ushape.predict.arrays import finish_outputs, run_portions
+from ushape.predict.runtimes import import_openvino
+
+HINTS: dict[ExportPrecision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
+"""What OpenVINO computes in where a layer is not quantised; a CPU without f16 takes float32 for it."""
+
+
+class OpenVinoEngine:
+    """Run a compiled model of OpenVINO; `compile_model` makes one of a file."""
+
+    def __init__(self, compiled: Any, classes: int, *, margin: tuple[int, ...] = (), name: str = "model") -> None:
+        self._compiled, self._where = compiled, name
+        sizes = [axis.get_length() if axis.is_static else 0 for axis in compiled.input(0).partial_shape]
+        self._batch, self.channels, self.window = sizes[0], sizes[1], tuple(sizes[2:]) if all(sizes[2:]) else ()
+        self.ndim = len(sizes) - 2
+        self.classes, self.margin = classes, margin
+        self.has_probabilities = False
+
+    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
+        """Return the probabilities of a batch of windows.
+
+        Raises:
+            ModelFileError: the graph does not take these windows.
+        """
+        return finish_outputs(run_portions(self._run, windows, self._batch), activated=self.has_probabilities)
+
+    def _run(self, windows: ndarray) -> ndarray:
+        try:
+            return np.array(self._compiled(np.ascontiguousarray(windows))[0])
+        except RuntimeError as error:
+            raise ModelFileError(
+                f"{self._where}: cannot be run on windows of shape {windows.shape} ({_last_line(error)}); "
+                "export the model again"
+            ) from error
+
+
+def compile_model(model: Any, precision: ExportPrecision, threads: int, where: str) -> Any:
+    """Compile a model of OpenVINO for the CPU.
+
+    Raises:
+        ModelFileError: the CPU lacks an operator of it.
+    """
+    openvino = import_openvino(f"{where}: running it")
+    options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": threads}
+    try:
+        return openvino.Core().compile_model(model, "CPU", {**options, "PERFORMANCE_HINT": "LATENCY"})
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{where}: OpenVINO lacks an operator of this graph, or the file is damaged ({_last_line(error)}); "
+            "copy or export it again, or try --engine onnx"
+        ) from error
+
+
+def read_model(path: Path) -> Any:
+    """Read an OpenVINO or ONNX file.
+
+    Raises:
+        MissingExtra: OpenVINO is not installed.
+        ModelFileError: the file, or the .bin beside it, is missing or damaged.
+    """
+    openvino = import_openvino(f"{path}: running it with OpenVINO")
+    if not path.is_file():
+        raise ModelFileError(f"{path}: expected a file, got nothing; check the path")
+    if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
+        raise ModelFileError(f"{path}: expected its weights beside it, found no {path.stem}.bin; copy both files")
+    try:
+        return openvino.Core().read_model(str(path))
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{path}: no OpenVINO model, or a damaged one ({_last_line(error)}); copy both files again"
+        ) from error
+
+
+def read_openvino_metadata(path: Path) -> Mapping[str, str]:
+    """Read what ushape wrote into an OpenVINO file; torch is not imported.
+
+    Raises:
+        MissingExtra: OpenVINO is not installed.
+        ModelFileError: it is no OpenVINO file.
+    """
+    model = read_model(path)
+    if not model.has_rt_info(["ushape"]):
+        return {}
+    found: Mapping[str, str] = json.loads(model.get_rt_info(["ushape"]).astype(str))
+    return found
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

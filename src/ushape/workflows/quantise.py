@@ -1,0 +1,109 @@
+"""Quantise: calibrate on some real cases, judge by the Dice of others, and tell what it cost and gained."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ushape.core.errors import ExportError
+from ushape.core.events import Listener, Message, count
+from ushape.core.exported import Cost, ExportFacts
+from ushape.deploy.quantize import Promise, Quantised, quantise_onnx, quantise_openvino
+from ushape.predict.engines import Engine
+from ushape.predict.openvino_engine import OpenVinoEngine
+from ushape.predict.timing import time_engine
+from ushape.workflows.calibration import Trials
+from ushape.workflows.engine import window_margin
+from ushape.workflows.formats import Exported, Format, Graph
+from ushape.workflows.stored import StoredModel
+
+
+class Quantiser:
+    """Quantises one model for one format, and keeps the Dice that was promised.
+
+    Args:
+        max_drop: points of Dice that may be lost, against torch in float32.
+    """
+
+    def __init__(self, stored: StoredModel, form: Format, trials: Trials, max_drop: float) -> None:
+        self.stored, self.form, self.trials, self.max_drop = stored, form, trials, max_drop
+
+    def run(self, graph: Graph, facts: ExportFacts, listener: Listener) -> tuple[Graph, ExportFacts]:
+        """Return the graph in INT8, and what is to be said of it.
+
+        Raises:
+            ExportError: the promise cannot be kept.
+        """
+        name, reference = self.form.name, self.stored.reference()
+        torch_cost = self._measure("torch float32", reference, self.stored.file.stat().st_size)
+        plain = self._measure_graph(f"{name} fp32", graph, replace(facts, precision="fp32"))
+        lowest = torch_cost.dice - self.max_drop / 100
+        listener(
+            Message(f"quantising on {count(len(self.trials.calibrating), 'case')}; Dice must stay at {lowest:.4f}")
+        )
+        done = QUANTISERS[name](self, graph, Promise(plain.dice, lowest))
+        costs = (torch_cost, plain, self._measure_graph(f"{name} int8", done.graph, facts))
+        if costs[-1].dice < lowest:
+            raise ExportError(
+                f"int8: Dice {costs[-1].dice:.4f} is below the promised {lowest:.4f}, though {len(done.kept)} of "
+                f"{done.layers} layers stay in floating point; nothing was written; give a larger --max-drop"
+            )
+        cases = len(self.trials.scoring)
+        for cost in costs:
+            listener(Message(tell_cost(cost, torch_cost, cases)))
+        if done.kept:
+            listener(
+                Message(f"{len(done.kept)} of {done.layers} layers stay in floating point: {', '.join(done.kept)}")
+            )
+        return done.graph, replace(facts, costs=costs, scored_cases=cases, kept=done.kept)
+
+    def in_onnx(self, graph: Graph, promise: Promise) -> Quantised:
+        """Quantise for ONNX Runtime."""
+
+        def dice(quantised: Any) -> float:
+            return self._with_engine(quantised, "int8", lambda engine, _: self.trials.score(engine))
+
+        return quantise_onnx(graph, self.trials.windows(self.stored.reference()), dice, promise)
+
+    def in_openvino(self, graph: Graph, promise: Promise) -> Quantised:
+        """Quantise for OpenVINO."""
+        recipe = self.stored.recipe
+
+        def dice(compiled: Any) -> float:
+            return self.trials.score(OpenVinoEngine(compiled, recipe.data.labels.count, margin=window_margin(recipe)))
+
+        windows = self.trials.windows(self.stored.reference())
+        return quantise_openvino(graph, windows, dice, promise)
+
+    def _measure_graph(self, name: str, graph: Graph, facts: ExportFacts) -> Cost:
+        return self._with_engine(graph, facts.precision, lambda engine, size: self._measure(name, engine, size))
+
+    def _with_engine(self, graph: Graph, precision: Any, use: Callable[[Exported, int], Any]) -> Any:
+        """Write a graph to a temporary file, open it, and use the engine; the size of the file is told too."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"model{self.form.suffix}"
+            self.form.write(graph, {}, path, precision)
+            size = sum(file.stat().st_size for file in Path(folder).iterdir())
+            return use(self.form.open(path, self.stored.recipe, precision), size)
+
+    def _measure(self, name: str, engine: Engine, size: int) -> Cost:
+        shape = (1, self.stored.recipe.data.channels, *self.stored.recipe.predict.window.size)
+        seconds = statistics.median(time_engine(engine, shape))
+        return Cost(name, size, round(seconds * 1000, 2), self.trials.score(engine))
+
+
+QUANTISERS: dict[str, Callable[[Quantiser, Graph, Promise], Quantised]] = {
+    "onnx": Quantiser.in_onnx,
+    "openvino": Quantiser.in_openvino,
+}
+
+
+def tell_cost(cost: Cost, first: Cost, cases: int) -> str:
+    """Write one line of the table."""
+    against = f"{cost.bytes / first.bytes:.2f} x, {first.milliseconds / cost.milliseconds:.1f} x as fast"
+    dice = f"Dice {cost.dice:.4f} ({(cost.dice - first.dice) * 100:+.2f} points, {count(cases, 'case')})"
+    return f"{cost.name:14} {cost.bytes / 1e6:8.2f} MB {cost.milliseconds:8.2f} ms a window  {dice}  {against}"

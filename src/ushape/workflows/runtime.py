@@ -1,0 +1,114 @@
+"""Which runtime runs a model: its file's own, the one asked for, or the fastest of them, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ushape.core.config import choose
+from ushape.core.errors import ConfigError
+from ushape.core.exported import ExportPrecision
+from ushape.core.model_file import read_header
+from ushape.plan.recipe import Recipe, read_file, read_recipe
+from ushape.predict.compose import Ensemble
+from ushape.predict.engines import Engine
+from ushape.predict.exported import is_exported, read_export
+from ushape.predict.torch_engine import default_precision
+from ushape.train.probe import choose_device
+from ushape.workflows.engine import make_engine
+from ushape.workflows.foreign import fit_foreign
+from ushape.workflows.formats import FORMATS
+from ushape.workflows.speed import cached_export, rank_engines
+from ushape.workflows.stored import read_model
+
+ABLE: dict[str, tuple[str, ...]] = {
+    ".safetensors": ("torch", "onnx", "openvino"),
+    ".onnx": ("onnx", "openvino"),
+    ".xml": ("openvino",),
+}
+"""The ending of a model's file to the engines that can run it, its own first."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model's file and all that is needed to run it.
+
+    Attributes:
+        foreign: whether the recipe is the user's, since the file was not made by ushape.
+    """
+
+    file: Path
+    recipe: Recipe
+    precision: ExportPrecision
+    device: str
+    foreign: bool = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """A model that runs.
+
+    Attributes:
+        told: which engine it is and why, as a sentence; "" if there was nothing to choose.
+    """
+
+    recipe: Recipe
+    engine: Engine
+    told: str = ""
+
+
+def run_model(file: Path, engine: str, device: str, recipe: Path | None = None) -> Running:
+    """Open a model in a runtime.
+
+    Args:
+        engine: "torch", "onnx", "openvino"; "own" for the file's own; "auto" for the fastest here.
+        recipe: for a file that was not made by ushape.
+    Raises:
+        ModelFileError: the file is damaged, or no model.
+        ConfigError: the engine is unknown, or cannot run this file.
+        MissingExtra: the engine is not installed.
+    """
+    source, able = _read_source(file, device, recipe), ABLE.get(file.suffix, ("torch",))
+    if engine == "auto":
+        trial = (1, source.recipe.data.channels, *source.recipe.predict.window.size)
+        ranking = rank_engines(file, {name: partial(ENGINES[name], source) for name in able}, trial)
+        return Running(source.recipe, ENGINES[ranking.best](source), ranking.tell())
+    name = able[0] if engine == "own" else choose(engine, {name: name for name in ENGINES}, "engine")
+    if name not in able:
+        raise ConfigError(f"--engine {name}: cannot run {file}; choose one of: auto, {', '.join(able)}")
+    if name != "torch" and device not in ("auto", "cpu"):
+        raise ConfigError(f"--device {device}: engine {name} runs on the CPU only; leave the option out")
+    return Running(source.recipe, ENGINES[name](source))
+
+
+def _read_source(file: Path, device: str, recipe: Path | None) -> Source:
+    if recipe is not None:
+        if not is_exported(file):
+            raise ConfigError(f"--recipe {recipe}: {file} has a recipe of its own; leave the option out")
+        return Source(file, read_recipe(read_file(recipe), str(recipe)), "fp32", "cpu", foreign=True)
+    if is_exported(file):
+        header, facts = read_export(file)
+        return Source(file, read_recipe(header.recipe, str(file)), facts.precision, "cpu")
+    where = choose_device(device)
+    precision: ExportPrecision = "bf16" if default_precision("cpu") == "bf16" else "fp32"
+    return Source(file, read_recipe(read_header(file).recipe, str(file)), precision, where)
+
+
+def _open_torch(source: Source) -> Engine:
+    engines = [make_engine(net, source.recipe, source.device) for net in read_model(source.file).nets]
+    return Ensemble(engines) if len(engines) > 1 else engines[0]
+
+
+def _open_exported(source: Source, name: str) -> Engine:
+    path = source.file if is_exported(source.file) else cached_export(source.file)
+    engine = FORMATS[name].open(path, source.recipe, source.precision)
+    return fit_foreign(engine, path, source.recipe) if source.foreign else engine
+
+
+ENGINES: dict[str, Callable[[Source], Engine]] = {
+    "torch": _open_torch,
+    "onnx": lambda source: _open_exported(source, "onnx"),
+    "openvino": lambda source: _open_exported(source, "openvino"),
+}

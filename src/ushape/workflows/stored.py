@@ -1,0 +1,61 @@
+"""A model file taken apart: what it says of itself, its recipe, its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ushape.core.errors import ModelFileError
+from ushape.core.model_file import ModelHeader, read_header, read_weights, split_members
+from ushape.nets.unet import UNet
+from ushape.plan.recipe import Recipe, read_recipe
+from ushape.predict.torch_engine import TorchEngine
+from ushape.workflows.engine import window_margin
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a model file holds.
+
+    Attributes:
+        nets: its networks, in eval mode; more than one is an ensemble.
+    """
+
+    file: Path
+    header: ModelHeader
+    recipe: Recipe
+    nets: tuple[nn.Module, ...]
+
+    def reference(self) -> TorchEngine:
+        """Return its first network as it is compared with: torch in float32 on the CPU."""
+        return TorchEngine(self.nets[0], self.recipe.data.labels.count, margin=window_margin(self.recipe))
+
+
+def model_path(path: str | Path) -> Path:
+    """Return a model file's own path, or that of the model in a run folder."""
+    return Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+
+
+def read_model(file: Path) -> StoredModel:
+    """Read a model file.
+
+    Raises:
+        ModelFileError: the file is no model, is damaged, or its weights do not fit its recipe.
+    """
+    header = read_header(file)
+    recipe = read_recipe(header.recipe, str(file))
+    members = split_members(read_weights(file), header.members)
+    return StoredModel(file, header, recipe, tuple(_build_members(recipe, members, file)))
+
+
+def _build_members(recipe: Recipe, members: Sequence[Mapping[str, Tensor]], file: Path) -> Iterator[nn.Module]:
+    for weights in members:
+        net = UNet(recipe.net)
+        try:
+            net.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ModelFileError(f"{file}: the weights do not fit the recipe ({error}); copy the file again") from error
+        yield net.eval()

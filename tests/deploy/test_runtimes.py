@@ -1,0 +1,195 @@
+"""Engines of other runtimes: chosen, measured and remembered; and every file that they cannot run is refused."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from tests.cli.calling import call, call_well
+from tests.test_architecture import WITHOUT_TORCH, run_python
+
+from ushape.core.errors import ConfigError, MissingExtra, ModelFileError, UshapeError
+from ushape.core.files import read_json
+from ushape.io.images import read_mask
+from ushape.predict.onnx_engine import OnnxEngine
+from ushape.workflows import speed
+from ushape.workflows.model import load
+
+RECIPE = """
+[predict.window]
+size = [48, 48]
+[patches]
+size = [32, 32]
+"""
+
+
+@pytest.fixture
+def foreign(files: Path, tmp_path: Path) -> Path:
+    """The same graph as if someone else had made it."""
+    graph = onnx.load(str(files / "model.onnx"))
+    del graph.metadata_props[:]
+    onnx.save(graph, str(tmp_path / "foreign.onnx"))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return tmp_path / "foreign.onnx"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(speed, "cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def test_every_engine_writes_the_same_masks(files: Path, blobs_data: Path, tmp_path: Path) -> None:
+    for name in ("model.safetensors", "model.onnx", "model.xml"):
+        call_well("predict", files / name, blobs_data / "images", "-o", tmp_path / name)
+    for mask in (tmp_path / "model.safetensors").iterdir():
+        want = read_mask(mask)
+        for name in ("model.onnx", "model.xml"):
+            assert (read_mask(tmp_path / name / mask.name) == want).mean() > 0.99  # torch may compute in bf16
+
+
+def test_an_onnx_file_runs_in_openvino_too(files: Path, blobs_data: Path) -> None:
+    image = blobs_data / "images" / "case1.png"
+    one, other = (load(files / "model.onnx", engine=name).predict(image) for name in ("onnx", "openvino"))
+    assert np.abs(one.probabilities - other.probabilities).max() < 1e-3
+
+
+def test_auto_measures_every_engine_once_and_remembers(
+    recorded: None, files: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = load(files / "model.safetensors", engine="auto").told
+    assert all(name in told for name in ("torch", "onnx", "openvino", "ms"))
+    ((key, times),) = read_json(cache / "engines.json").items()
+    assert told.startswith(f"engine {min(times, key=times.get)} (")
+    assert "onnxruntime" in key
+    monkeypatch.setattr(speed, "time_engine", lambda *_: pytest.fail("measured again"))
+    assert "measured earlier" in load(files / "model.safetensors", engine="auto").told
+    assert len(list((cache / "exports").iterdir())) == 1
+
+
+def test_auto_leaves_out_an_engine_that_is_not_installed_and_says_so(
+    files: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    told = load(files / "model.onnx", engine="auto").told
+    assert told.startswith("engine onnx (")
+    assert "pip install 'ushape[deploy]'" in told
+    assert not (cache / "engines.json").exists()
+    with pytest.raises(MissingExtra, match=r"needs openvino; pip install 'ushape\[deploy\]'"):
+        load(files / "model.xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("model.onnx", {"engine": "torch"}, "--engine torch: cannot run .* choose one of: auto, onnx, openvino"),
+        ("model.onnx", {"engine": "open-vino"}, "did you mean 'openvino'"),
+        ("model.onnx", {"device": "meta"}, "engine onnx runs on the CPU only"),
+        ("model.safetensors", {"recipe": "recipe.toml"}, "has a recipe of its own"),
+    ],
+)
+def test_an_engine_that_does_not_go_with_the_file_is_refused(
+    files: Path, name: str, options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(files / name, **options)
+
+
+def test_a_foreign_file_says_what_is_missing_and_runs_with_a_recipe(
+    foreign: Path, files: Path, blobs_data: Path, tmp_path: Path
+) -> None:
+    said = call("predict", foreign, blobs_data, "-o", tmp_path / "out")
+    assert said.code == 1
+    assert "the classes and the size of a window are missing" in said.err
+    assert "--recipe FILE" in said.err
+    image = np.random.default_rng(0).standard_normal((1, 40, 44))
+    got = load(foreign, recipe=foreign.with_name("recipe.toml")).predict(image)
+    want = load(files / "model.onnx").predict(image)
+    assert got.probabilities.shape == want.probabilities.shape
+    call_well("predict", foreign, blobs_data, "-o", tmp_path / "out", "--recipe", foreign.with_name("recipe.toml"))
+
+
+def test_a_foreign_file_that_ends_in_softmax_is_not_softened_twice(foreign: Path) -> None:
+    recipe = foreign.with_name("recipe.toml")
+    image = np.random.default_rng(0).standard_normal((1, 48, 48))
+    want = load(foreign, recipe=recipe).predict(image)
+    graph = onnx.load(str(foreign))
+    graph.graph.node.append(onnx.helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1))
+    graph.graph.output[0].name = "probabilities"
+    onnx.save(graph, str(foreign))
+    assert np.abs(load(foreign, recipe=recipe).predict(image).probabilities - want.probabilities).max() < 1e-5
+
+
+def test_a_recipe_that_does_not_go_with_a_foreign_file_is_refused(foreign: Path) -> None:
+    recipe = foreign.with_name("recipe.toml")
+    for text, message in (
+        ("[net]\nin_channels = 3\n[data]\nchannels = 3\n", "3 channels, as --recipe says, got 2 axes and 1 channels"),
+        ('[net]\nclasses = 3\n[data.labels]\nnames = ["a", "b", "c"]\nvalues = [0, 1, 2]\n', "expected 3 classes"),
+    ):
+        recipe.write_text(RECIPE + text)
+        with pytest.raises(ModelFileError, match=message):
+            load(foreign, recipe=recipe)
+
+
+def test_damaged_files_are_refused(files: Path, tmp_path: Path) -> None:
+    content = (files / "model.onnx").read_bytes()
+    damaged = {
+        "cut.onnx": content[: len(content) // 2],
+        "text.onnx": b"hello " * 50,
+        "empty.onnx": b"",
+        "text.xml": b"<a>",
+    }
+    for name, content in damaged.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "text.bin").write_bytes(b"")
+    shutil.copy(files / "model.xml", tmp_path / "lonely.xml")
+    for name in (*damaged, "absent.onnx", "absent.xml", "lonely.xml"):
+        with pytest.raises(UshapeError, match=rf"{name}: .*(damaged|expected)"):
+            load(tmp_path / name)
+
+
+def test_an_operator_that_the_runtime_lacks_is_named(files: Path, tmp_path: Path) -> None:
+    graph = onnx.load(str(files / "model.onnx"))
+    graph.graph.node.append(onnx.helper.make_node("Wobble", ["logits"], ["wobbled"], domain="com.example"))
+    graph.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
+    graph.graph.output[0].name = "wobbled"
+    onnx.save(graph, str(tmp_path / "strange.onnx"))
+    for engine in ("onnx", "openvino"):
+        with pytest.raises(ModelFileError, match="Wobble"):
+            load(tmp_path / "strange.onnx", engine=engine)
+
+
+def test_a_graph_of_a_fixed_batch_takes_any_number_of_windows(files: Path, tmp_path: Path) -> None:
+    graph = onnx.load(str(files / "model.onnx"))
+    graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(graph, str(tmp_path / "two.onnx"))
+    windows = np.random.default_rng(0).standard_normal((5, 1, 32, 40), dtype=np.float32)
+    got = OnnxEngine(tmp_path / "two.onnx", 2)(windows)
+    assert np.abs(got - OnnxEngine(files / "model.onnx", 2)(windows)).max() < 1e-5
+
+
+def test_info_tells_of_exported_files_without_torch(files: Path) -> None:
+    run_python(WITHOUT_TORCH, "info model.onnx", "info model.xml --json", folder=files)
+    told = call_well("info", files / "model.xml", "--json").json
+    assert told["export"]["precision"] == "fp32"
+    assert len(told["export"]["parity"]) == 3
+
+
+def test_nothing_is_kept_to_be_sent_to_the_makers_of_the_runtimes(files: Path, tmp_path: Path) -> None:
+    names = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    silent = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    code = (
+        "import pathlib, sys\n"
+        "from ushape.predict.onnx_engine import OnnxEngine\n"
+        "from ushape.predict.runtimes import import_openvino\n"
+        "OnnxEngine(pathlib.Path(sys.argv[1]), 2)\n"
+        "import_openvino('a test')\n"
+        "assert 'stub' in sys.modules['openvino.tools.ovc.telemetry_utils'].tm.__name__"
+    )
+    command = [sys.executable, "-c", code, str(files / "model.onnx")]
+    subprocess.run(command, check=True, env={**silent, **dict.fromkeys(names, str(tmp_path))})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
