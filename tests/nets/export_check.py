@@ -60,10 +60,7 @@ def one_thread() -> onnxruntime.SessionOptions:
 
 
 def narrow(config: UNetConfig) -> UNetConfig:
-    """Make a preset quick; batch norm for instance norm, which over the few voxels left here amplifies rounding."""
-    norm = "batch" if config.block.norm == "instance" else config.block.norm
-    block = config.block.model_copy(update={"norm": norm})
-    return config.model_copy(update={"widths": thin(config.widths), "block": block})
+    return config.model_copy(update={"widths": thin(config.widths)})
 
 
 def thin(widths: tuple[int, ...]) -> tuple[int, ...]:
