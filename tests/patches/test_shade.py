@@ -70,7 +70,7 @@ def test_a_third_of_a_turn_exchanges_the_colours_and_keeps_their_brightness() ->
 
 
 def test_colours_of_an_image_that_has_none_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"hue: expected images with 3 channels, got 1"):
+    with pytest.raises(ConfigError, match=r"augment.shade: hue: expected images with 3 channels, got 1"):
         shaded(torch.zeros(2, 1, 8, 8), hue=0.1)
 
 
@@ -134,7 +134,7 @@ def test_blur_is_the_gaussian_filter_of_scipy(space: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("space", [(40, 31), (12, 20, 17)])
 def test_low_resolution_is_down_and_up_again(space: tuple[int, ...]) -> None:
     image, zoom = a_photo(3, space), [0.5, 0.83, 1.0]
-    coarse = coarsen(image, torch.tensor(zoom)[:, None].expand(3, len(space)))
+    coarse = coarsen(image, torch.tensor(zoom)[:, None], axes=len(space))
     for i, share in enumerate(zoom):
         down = F.interpolate(image[i : i + 1], [round(size * share) for size in space], mode="nearest-exact")
         up = F.interpolate(down, space, mode="bilinear" if len(space) == 2 else "trilinear", align_corners=False)

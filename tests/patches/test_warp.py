@@ -11,7 +11,7 @@ from ushape.core.errors import ConfigError
 from ushape.patches.affine import displacement_std, pull_corners
 from ushape.patches.bend import count_nodes, smooth
 from ushape.patches.lookup import look_up_linear, look_up_nearest, mirror_places
-from ushape.patches.warp import WarpConfig, WarpParams, apply_warp, bend, draw_warp
+from ushape.patches.warp import Bend, WarpConfig, WarpParams, apply_warp, displace, draw_warp
 
 STILL = {"flip": False, "rotate90": False, "rotation": 0.0, "scale": 0.0}
 MOVES = ["rotation", "shear", "scale", "elastic", "grid_distortion"]
@@ -20,6 +20,11 @@ MOVES = ["rotation", "shear", "scale", "elastic", "grid_distortion"]
 def drawn(space: tuple[int, ...], batch: int = 4, seed: int = 0, **fields: object) -> WarpParams:
     config = WarpConfig.model_validate({**STILL, **fields})
     return draw_warp(np.random.default_rng(seed), config, torch.Size((batch, 1, *space)))
+
+
+def bends(params: WarpParams) -> Bend:
+    assert params.bend is not None
+    return params.bend
 
 
 def smooth_image(batch: int, space: tuple[int, ...]) -> torch.Tensor:
@@ -125,7 +130,7 @@ def test_a_ball_in_voxels_that_are_not_cubes_stays_a_ball() -> None:
 
 def test_elastic_displacements_have_the_guides_strength_everywhere() -> None:
     params = drawn((96, 128), 200, elastic=1.0, elastic_alpha=120.0, elastic_sigma=6.0)
-    std = bend(params, (96, 128), torch.device("cpu")).std(0)
+    std = displace(bends(params), (96, 128), torch.device("cpu")).std(0)
     assert math.isclose(float(std.mean()), displacement_std(120.0, 6.0, 2), rel_tol=0.03)
     assert float(std.min()) > 0.75 * float(std.mean())
 
@@ -139,7 +144,7 @@ def test_smoothed_noise_is_as_alike_at_a_distance_as_a_gaussian_filter_makes_it(
 
 def test_grid_distortion_keeps_the_order_of_voxels_and_the_ends() -> None:
     params = drawn((50, 40), 20, grid_distortion=1.0, grid_limit=0.9, grid_cells=5)
-    field = bend(params, (50, 40), torch.device("cpu"))
+    field = displace(bends(params), (50, 40), torch.device("cpu"))
     for axis, size in enumerate((50, 40)):
         places = torch.arange(size).reshape([-1, 1] if axis == 0 else [1, -1]) + field[:, axis]
         assert (places.diff(dim=axis + 1) > 0).all()

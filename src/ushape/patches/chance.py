@@ -50,7 +50,7 @@ class Strike:
 
 def draw_struck(rng: np.random.Generator, probability: float, batch: int) -> Int[ndarray, " struck"]:
     """Draw which patches of a batch are struck."""
-    return np.flatnonzero(rng.random(batch) < probability)
+    return np.flatnonzero(rng.random(batch) < probability) if probability else np.empty(0, dtype=np.int64)
 
 
 def draw_factors(
@@ -75,7 +75,7 @@ def make_strike(
 ) -> Strike:
     """Keep what is struck by more than the neutral value, so that the rest stays bit-equal."""
     kept = (values != neutral).any(axis=tuple(range(1, values.ndim)))
-    return Strike(change, torch.from_numpy(patches[kept]), torch.from_numpy(values[kept]).float())
+    return Strike(change, torch.from_numpy(patches[kept]), torch.from_numpy(values[kept].astype(np.float32)))
 
 
 def apply_strike(each: Strike, image: Tensor) -> None:

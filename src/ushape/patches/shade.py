@@ -33,6 +33,9 @@ from ushape.patches.colour import colour_matrices, mix_channels
 from ushape.patches.intensity import add_noise, invert, multiply, raise_to_power, shift, stretch
 from ushape.patches.resolution import blur, coarsen
 
+DrawValues = Callable[[int], ndarray]
+"""From the number of struck patches to a row of values for each."""
+
 COLOUR = ("saturation", "gray", "hue")
 
 
@@ -93,17 +96,20 @@ class ShadeConfig(Config):
     in_plane: bool = False
     channels_apart: bool = False
 
+    @property
+    def needs_colour(self) -> bool:
+        """Whether a change of colour can strike."""
+        return any(getattr(self, name) > 0 for name in COLOUR)
+
     def check(self, channels: int) -> None:
         """Refuse settings that do not fit images of so many channels.
 
         Raises:
             ConfigError: colours are to be changed in images that have none.
         """
-        wanted = [name for name in COLOUR if getattr(self, name) > 0]
-        if wanted and channels != 3:
-            raise ConfigError(
-                f"augment.shade.{wanted[0]}: expected images with 3 channels, got {channels}; set it to 0"
-            )
+        if self.needs_colour and channels != 3:
+            wanted = " and ".join(name for name in COLOUR if getattr(self, name) > 0)
+            raise ConfigError(f"augment.shade: {wanted}: expected images with 3 channels, got {channels}; set it to 0")
 
 
 ShadeParams = tuple[Strike, ...]
@@ -118,36 +124,34 @@ def draw_shade(rng: np.random.Generator, config: ShadeConfig, shape: torch.Size)
     """
     config.check(shape[1])
     batch, columns = shape[0], shape[1] if config.channels_apart else 1
-    ndim = len(shape) - 2
-    still = ndim - 2 if config.in_plane else 0
+    axes = 2 if config.in_plane else len(shape) - 2
     power = partial(raise_to_power, keep_statistics=config.keep_statistics)
+    noise = partial(add_noise, seed=int(rng.integers(2**31)))
+    smear = partial(blur, radius=math.ceil(4 * config.blur_sigma[1]))
 
-    def draw(change: Change, probability: float, values: Callable[[int], ndarray], neutral: float) -> Strike:
-        patches = draw_struck(rng, probability, batch)
-        return make_strike(change, patches, values(len(patches)), neutral)
+    def number(limits: tuple[float, float], columns: int) -> DrawValues:
+        return lambda n: rng.uniform(*limits, (n, columns))
 
-    def factor(limits: tuple[float, float]) -> Callable[[int], ndarray]:
+    def factor(limits: tuple[float, float]) -> DrawValues:
         return lambda n: draw_factors(rng, limits, (n, columns))
 
-    def sigma(n: int) -> ndarray:
-        return rng.uniform(*config.blur_sigma, (n, ndim)) * (np.arange(ndim) >= still)
-
-    def zoom(n: int) -> ndarray:
-        return np.where(np.arange(ndim) >= still, rng.uniform(*config.low_resolution_range, (n, 1)), 1.0)
-
-    noise = partial(add_noise, seed=int(rng.integers(2**31)))
-    return (
-        draw_colour(rng, config, batch),
-        draw(invert, config.inversion, lambda n: np.ones((n, 1)), 0.0),
-        draw(noise, config.noise, lambda n: np.sqrt(rng.uniform(*config.noise_variance, (n, 1))), 0.0),
-        draw(partial(blur, radius=math.ceil(4 * config.blur_sigma[1])), config.blur, sigma, 0.0),
-        draw(multiply, config.brightness, factor(config.brightness_range), 1.0),
-        draw(shift, config.offset, lambda n: rng.uniform(*config.offset_range, (n, columns)), 0.0),
-        draw(stretch, config.contrast, factor(config.contrast_range), 1.0),
-        draw(coarsen, config.low_resolution, zoom, 1.0),
-        draw(partial(power, inverted=True), config.gamma_inverted, factor(config.gamma_range), 1.0),
-        draw(power, config.gamma, factor(config.gamma_range), 1.0),
+    draws: tuple[tuple[Change, float, DrawValues, float], ...] = (
+        (invert, config.inversion, number((1.0, 1.0), 1), 0.0),
+        (noise, config.noise, lambda n: np.sqrt(rng.uniform(*config.noise_variance, (n, 1))), 0.0),
+        (smear, config.blur, number(config.blur_sigma, axes), 0.0),
+        (multiply, config.brightness, factor(config.brightness_range), 1.0),
+        (shift, config.offset, number(config.offset_range, columns), 0.0),
+        (stretch, config.contrast, factor(config.contrast_range), 1.0),
+        (partial(coarsen, axes=axes), config.low_resolution, number(config.low_resolution_range, 1), 1.0),
+        (partial(power, inverted=True), config.gamma_inverted, factor(config.gamma_range), 1.0),
+        (power, config.gamma, factor(config.gamma_range), 1.0),
     )
+    strikes = [draw_colour(rng, config, batch)] if config.needs_colour else []
+    for change, probability, draw_values, neutral in draws:
+        patches = draw_struck(rng, probability, batch)
+        if len(patches):
+            strikes.append(make_strike(change, patches, draw_values(len(patches)), neutral))
+    return tuple(strikes)
 
 
 def draw_colour(rng: np.random.Generator, config: ShadeConfig, batch: int) -> Strike:

@@ -91,6 +91,23 @@ class WarpConfig(Config):
 
 
 @dataclass(frozen=True)
+class Bend:
+    """How struck patches are deformed by more than an affine map.
+
+    Attributes:
+        rows: among the struck patches.
+        noise: of elastic deformation, in voxels, at its nodes.
+        sigma: its smoothness, in voxels.
+        knots: displacements of grid distortion, in voxels, along each axis.
+    """
+
+    rows: Int[Tensor, " bent"]
+    noise: Float[Tensor, "bent ndim *nodes"]
+    sigma: float
+    knots: Float[Tensor, "bent ndim knots"]
+
+
+@dataclass(frozen=True)
 class WarpParams:
     """What was drawn for one batch. A voxel x of a struck patch is taken from matrix (x + bend(x)) + shift.
 
@@ -100,10 +117,7 @@ class WarpParams:
         struck: the patches that are resampled; the rows of `matrix` and `shift` are theirs.
         matrix: acts on places relative to the centre, in voxels.
         shift: in voxels.
-        bent: rows of the struck patches that are deformed by more than an affine map; `noise` and `knots` are theirs.
-        noise: of elastic deformation, in voxels, at its nodes.
-        sigma: its smoothness, in voxels.
-        knots: displacements of grid distortion, in voxels, along each axis.
+        bend: None where every map is affine.
     """
 
     flip: Bool[ndarray, "b ndim"]
@@ -111,10 +125,7 @@ class WarpParams:
     struck: Int[Tensor, " struck"]
     matrix: Float[Tensor, "struck ndim ndim"]
     shift: Float[Tensor, "struck ndim"]
-    bent: Int[Tensor, " bent"]
-    noise: Float[Tensor, "bent ndim *nodes"]
-    sigma: float
-    knots: Float[Tensor, "bent ndim knots"]
+    bend: Bend | None
 
 
 def draw_warp(rng: np.random.Generator, config: WarpConfig, shape: torch.Size) -> WarpParams:
@@ -127,24 +138,30 @@ def draw_warp(rng: np.random.Generator, config: WarpConfig, shape: torch.Size) -
     space = tuple(sizes)
     config.check(len(space))
     flip, turns = _draw_turns(rng, config, batch, space)
-    matrix, shift = _draw_affine(rng, config, batch, len(space))
+    matrix, shift = _draw_affine(rng, config, batch, len(space)), np.zeros((batch, len(space)))
     elastic, distorted = (draw_struck(rng, p, batch) for p in (config.elastic, config.grid_distortion))
-    pulled, pull = _draw_pull(rng, config, len(elastic), space)
-    shift[elastic] = (matrix[elastic] @ pull[:, :, None])[:, :, 0]
-    matrix[elastic] = matrix[elastic] @ pulled
-    noise, knots = _draw_noise(rng, config, elastic, shape), _draw_knots(rng, config, distorted, shape)
-    bent = np.logical_or(noise.reshape(batch, -1).any(axis=1), knots.reshape(batch, -1).any(axis=1))
-    struck = np.flatnonzero(bent | (matrix != np.eye(len(space))).any(axis=(1, 2)) | shift.any(axis=1))
+    if config.elastic_affine and len(elastic):
+        pulled, pull = _draw_pull(rng, config, len(elastic), space)
+        shift[elastic] = (matrix[elastic] @ pull[:, :, None])[:, :, 0]
+        matrix[elastic] = matrix[elastic] @ pulled
+    bent = np.union1d(elastic if config.elastic_alpha else [], distorted if config.grid_limit else []).astype(int)
+    moved = (matrix != np.eye(len(space))).reshape(batch, -1).any(axis=1) | shift.any(axis=1)
+    moved[bent] = True
+    struck = np.flatnonzero(moved)
     return WarpParams(
         flip=flip,
         turns=turns,
         struck=torch.from_numpy(struck),
-        matrix=torch.from_numpy(matrix[struck]).float(),
-        shift=torch.from_numpy(shift[struck]).float(),
-        bent=torch.from_numpy(np.flatnonzero(bent[struck])),
-        noise=torch.from_numpy(noise[bent]),
-        sigma=config.elastic_sigma,
-        knots=torch.from_numpy(knots[bent]),
+        matrix=torch.from_numpy(matrix[struck].astype(np.float32)),
+        shift=torch.from_numpy(shift[struck].astype(np.float32)),
+        bend=Bend(
+            rows=torch.from_numpy(np.searchsorted(struck, bent)),
+            noise=torch.from_numpy(_draw_noise(rng, config, np.isin(bent, elastic), space)),
+            sigma=config.elastic_sigma,
+            knots=torch.from_numpy(_draw_knots(rng, config, np.isin(bent, distorted), space)),
+        )
+        if len(bent)
+        else None,
     )
 
 
@@ -174,17 +191,17 @@ def find_places(
         along = torch.arange(0.5 - size / 2, size / 2, device=device)
         shape = [size if other == axis else 1 for other in range(len(space))]
         places = places + (matrix[:, :, axis, None] * along).reshape(*shift.shape, *shape)
-    if len(params.bent):
-        bent = params.bent.to(device)
-        turned = torch.bmm(matrix[bent], bend(params, space, device).flatten(2))
-        places.index_add_(0, bent, turned.reshape(-1, *places.shape[1:]))
+    if params.bend is not None:
+        rows = params.bend.rows.to(device)
+        turned = torch.bmm(matrix[rows], displace(params.bend, space, device).flatten(2))
+        places.index_add_(0, rows, turned.reshape(-1, *places.shape[1:]))
     return mirror_places(places, space)
 
 
-def bend(params: WarpParams, space: tuple[int, ...], device: torch.device) -> Float[Tensor, "bent ndim *space"]:
+def displace(bend: Bend, space: tuple[int, ...], device: torch.device) -> Float[Tensor, "bent ndim *space"]:
     """Return the displacements of the bent patches, in voxels of the result."""
-    field = smooth(params.noise.to(device), space, params.sigma)
-    knots = params.knots.to(device)
+    field = smooth(bend.noise.to(device), space, bend.sigma)
+    knots = bend.knots.to(device)
     for axis, size in enumerate(space):
         shape = [size if other == axis else 1 for other in range(len(space))]
         field[:, axis] += spread_knots(knots[:, axis], size).reshape(-1, *shape)
@@ -200,22 +217,22 @@ def _draw_turns(
     return (rng.random((batch, len(space))) < 0.5) & allowed, turns if space[-1] == space[-2] else turns // 2 * 2
 
 
-def _draw_affine(rng: np.random.Generator, config: WarpConfig, batch: int, ndim: int) -> tuple[ndarray, ndarray]:
+def _draw_affine(rng: np.random.Generator, config: WarpConfig, batch: int, ndim: int) -> Float[ndarray, "b ndim ndim"]:
     """Draw rotation, shear and scale for every patch; one that nothing strikes gets exactly the identity."""
     axes = 2 if config.in_plane else ndim
-    angles = _draw_angles(rng, config.rotation, config.degrees, (batch, len(planes(axes))))
-    slants = _draw_angles(rng, config.shear, config.shear_degrees, (batch, len(planes(axes))))
-    zoom, scaled = np.ones((batch, 1, 1)), draw_struck(rng, config.scale, batch)
-    zoom[scaled] = draw_factors(rng, config.scale_range, (len(scaled), 1, 1))
-    matrix = rotation_matrices(angles, axes) @ shear_matrices(slants, axes) / zoom
+    matrix = np.eye(axes)[None].repeat(batch, axis=0)
+    for make, probability, degrees in (
+        (rotation_matrices, config.rotation, config.degrees),
+        (shear_matrices, config.shear, config.shear_degrees),
+    ):
+        struck = draw_struck(rng, probability, batch)
+        if len(struck):
+            angles = np.radians(rng.uniform(-degrees, degrees, (len(struck), len(planes(axes)))))
+            matrix[struck] = matrix[struck] @ make(angles, axes)
+    scaled = draw_struck(rng, config.scale, batch)
+    matrix[scaled] /= draw_factors(rng, config.scale_range, (len(scaled), 1, 1))
     voxel = (1.0,) * ndim if config.voxel == "cube" else config.voxel
-    return widen(in_voxels(matrix, voxel[ndim - axes :]), ndim), np.zeros((batch, ndim))
-
-
-def _draw_angles(rng: np.random.Generator, probability: float, degrees: float, shape: tuple[int, int]) -> ndarray:
-    angles, struck = np.zeros(shape), draw_struck(rng, probability, shape[0])
-    angles[struck] = np.radians(rng.uniform(-degrees, degrees, (len(struck), shape[1])))
-    return angles
+    return widen(in_voxels(matrix, voxel[ndim - axes :]), ndim)
 
 
 def _draw_pull(
@@ -227,24 +244,21 @@ def _draw_pull(
 
 
 def _draw_noise(
-    rng: np.random.Generator, config: WarpConfig, struck: ndarray, shape: torch.Size
-) -> Float[ndarray, "b ndim *nodes"]:
-    batch, _, *space = shape
+    rng: np.random.Generator, config: WarpConfig, is_struck: ndarray, space: tuple[int, ...]
+) -> Float[ndarray, "bent ndim *nodes"]:
     still = len(space) - 2 if config.in_plane else 0
-    moving = [count_nodes(size, config.elastic_sigma) for size in space[still:]]
-    nodes = [1] * still + moving if len(struck) else [1] * len(space)
-    noise = np.zeros((batch, len(space), *nodes), dtype=np.float32)
+    nodes = [1] * still + [count_nodes(size, config.elastic_sigma) for size in space[still:]]
+    noise = np.zeros((len(is_struck), len(space), *nodes), dtype=np.float32)
     std = displacement_std(config.elastic_alpha, config.elastic_sigma, len(space) - still)
-    noise[struck, still:] = rng.standard_normal((len(struck), len(space) - still, *nodes)) * std
+    noise[is_struck, still:] = std * rng.standard_normal((is_struck.sum(), len(space) - still, *nodes))
     return noise
 
 
 def _draw_knots(
-    rng: np.random.Generator, config: WarpConfig, struck: ndarray, shape: torch.Size
-) -> Float[ndarray, "b ndim knots"]:
-    batch, _, *space = shape
+    rng: np.random.Generator, config: WarpConfig, is_struck: ndarray, space: tuple[int, ...]
+) -> Float[ndarray, "bent ndim knots"]:
     still, limit = len(space) - 2 if config.in_plane else 0, config.grid_limit
-    knots = np.zeros((batch, len(space), config.grid_cells + 1), dtype=np.float32)
-    widths = rng.uniform(1 - limit, 1 + limit, (len(struck), len(space) - still, config.grid_cells))
-    knots[struck, still:] = move_knots(widths, tuple(space[still:]))
+    knots = np.zeros((len(is_struck), len(space), config.grid_cells + 1), dtype=np.float32)
+    widths = rng.uniform(1 - limit, 1 + limit, (int(is_struck.sum()), len(space) - still, config.grid_cells))
+    knots[is_struck, still:] = move_knots(widths, space[still:])
     return knots
