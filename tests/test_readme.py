@@ -12,7 +12,8 @@ import pytest
 import ushape
 from ushape.cli.app import main
 from ushape.io.synthetic import write_nuclei
-from ushape.workflows.infer import OutputOptions, predict_files
+from ushape.workflows.deliver import OutputOptions
+from ushape.workflows.infer import predict_files
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ushape"

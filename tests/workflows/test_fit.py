@@ -17,7 +17,8 @@ from ushape.io.images import read_mask
 from ushape.nets.config import UNetConfig
 from ushape.nets.unet import UNet
 from ushape.plan.recipe import read_recipe
-from ushape.workflows.infer import OutputOptions, predict_files
+from ushape.workflows.deliver import OutputOptions
+from ushape.workflows.infer import predict_files
 from ushape.workflows.model import load
 
 GATED = {"net.skip": "gate", "loss.gates.weight": 0.5}

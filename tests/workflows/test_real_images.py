@@ -8,7 +8,8 @@ from tests.train.tiny import Heard, fit_tiny
 from ushape.core.errors import DataError
 from ushape.core.events import Message
 from ushape.io.images import read_image, read_mask
-from ushape.workflows.infer import OutputOptions, predict_files
+from ushape.workflows.deliver import OutputOptions
+from ushape.workflows.infer import predict_files
 from ushape.workflows.model import load
 
 FEW = {"train.epochs": 1, "train.steps_per_epoch": 2, "predict.window.size": [128, 128], "predict.window.batch": 8}

@@ -12,6 +12,14 @@ from ushape.cli.show import listening, print_json
 from ushape.core.events import Message, count
 
 Flag = typer.Option
+FORMATS = "Of the masks: png, tif, nii.gz, nii, nrrd, mha, or dcm for DICOM-SEG; else each image's own."
+
+
+class SegmentsKind(StrEnum):
+    """How DICOM-SEG holds segments: each by itself, or as one map of labels."""
+
+    BINARY = "BINARY"
+    LABELMAP = "LABELMAP"
 
 
 class InstanceMethod(StrEnum):
@@ -24,7 +32,7 @@ class InstanceMethod(StrEnum):
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Model file, or the run folder it lies in.")],
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, a DICOM series, or a folder of them.")],
     output: Annotated[Path, Flag("-o", "--output", help="Folder for the masks (or a file, for one image).")],
     mirror: Annotated[bool, Flag("--mirror", help="Average over flips: slower, often a little better.")] = False,
     threshold: Annotated[float | None, Flag(help="Probability from which a pixel is foreground.")] = None,
@@ -39,6 +47,9 @@ def predict(
     ] = "auto",
     skip_existing: Annotated[bool, Flag("--skip-existing", help="Leave finished images alone.")] = False,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX; else as trained.")] = None,
+    series: Annotated[str, Flag(help="Which DICOM series, by UID or a part of its description.")] = "",
+    ending: Annotated[str, Flag("--format", help=FORMATS)] = "",
+    segments: Annotated[SegmentsKind, Flag(help="Kind of DICOM-SEG.", case_sensitive=False)] = SegmentsKind.BINARY,
     device: Annotated[str, Flag(help="auto, cpu, cuda or mps.")] = "auto",
     engine: Annotated[
         str, Flag(help="torch, onnx or openvino; own: what the file is made for; auto: measure.")
@@ -47,8 +58,9 @@ def predict(
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Predict the masks of one image or many."""
+    from ushape.workflows.deliver import OutputOptions
     from ushape.workflows.extras import Extras
-    from ushape.workflows.infer import OutputOptions, list_failures, predict_files
+    from ushape.workflows.infer import list_failures, predict_files
     from ushape.workflows.model import load
 
     loaded = load(
@@ -60,7 +72,10 @@ def predict(
         engine=engine,
         recipe=recipe,
     )
-    options = OutputOptions(overlays, probabilities, skip_existing, axes, Extras(uncertainty, instances.value))
+    extras = Extras(uncertainty, instances.value)
+    options = OutputOptions(
+        overlays, probabilities, skip_existing, axes, extras, series=series, ending=ending, segments=segments.value
+    )
     if as_json:
         result = predict_files(loaded, source, output, options)
         record = {"written": result.written, "skipped": result.skipped, "failed": result.failed}

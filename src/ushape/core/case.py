@@ -171,14 +171,14 @@ class Prediction:
     """What a model says about one case, on the case's own grid.
 
     Attributes:
-        label: (*space) class indices.
-        probabilities: (classes, *space) in [0, 1], or None if they were not asked for.
+        label: (*space) class indices, or (foreground, *space) bool for multilabel.
+        probabilities: (classes, *space) in [0, 1], the background's included, or None if they were not asked for.
         uncertainty: (2, *space) in [0, 1], or None: the entropy of the probabilities, and by how much it exceeds the
             mean entropy of the passes they are the mean of, which is how far mirrors and members disagree.
     """
 
     name: str
-    label: Integer[ndarray, "*space"]
+    label: Integer[ndarray, "*space"] | Bool[ndarray, "foreground *space"]
     geometry: Geometry
     probabilities: Float[ndarray, "classes *space"] | None = None
     uncertainty: Float[ndarray, "two *space"] | None = None

@@ -68,6 +68,11 @@ class Labels(Config):
         """The number of classes, the background counted."""
         return len(self.values)
 
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """What a label tells apart: all classes, or of those that may overlap the foreground's, one mask each."""
+        return self.names if self.overlap == "none" else self.names[1:]
+
     def encode(self, raw: Integer[ndarray, "*space"], where: str) -> AnyLabel:
         """Turn file values into class indices (int16; `IGNORE` for ignored voxels), or into one mask per region.
 
@@ -121,3 +126,17 @@ class Labels(Config):
             f"{where}: expected label values {list(self.values)}, got also {shown}; correct the mask, "
             "or name the values in [data.labels] of a recipe, or train with --foreground"
         )
+
+
+def flatten(label: AnyLabel) -> Integer[ndarray, "*space"]:
+    """Return class indices, for pictures: of masks that overlap the last class that covers a voxel.
+
+    >>> flatten(np.array([[True, True, False], [False, True, False]])).tolist()
+    [1, 2, 0]
+    """
+    if label.dtype != bool:
+        return label
+    indices = np.zeros(label.shape[1:], dtype=np.int16)
+    for index, mask in enumerate(label, start=1):
+        indices[mask] = index
+    return indices

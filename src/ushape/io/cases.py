@@ -13,13 +13,12 @@ from numpy import ndarray
 from ushape.core.case import Case, Geometry
 from ushape.core.errors import DataError, ShapeError
 from ushape.core.labels import AnyLabel, Labels
-from ushape.io.images import image_pixels, is_gray, mask_pixels, read_raster
+from ushape.io.images import image_pixels, is_gray, read_raster
 from ushape.io.listing import show_size
+from ushape.io.masks import SAME_GRID, as_label, check_files, join_labels
 from ushape.io.pairs import Pair
 from ushape.io.raster import Raster
-
-SAME_GRID = 0.1
-"""Grids of one size whose corners lie this close, in voxels, are one: below half a voxel no label would change."""
+from ushape.io.segments import place_on
 
 Regrid = Callable[[AnyLabel, Geometry, Geometry, tuple[int, ...]], AnyLabel]
 """`regrid(label, its_geometry, image_geometry, image_size)` brings a label onto another grid."""
@@ -133,13 +132,15 @@ def _require_one_grid(path: Path, first: Raster, other: Raster) -> None:
 
 
 def _read_label(pair: Pair, labels: Labels, image: Raster, axes: str, regrid: Regrid | None) -> AnyLabel:
+    check_files(pair.masks, labels)
     masks = []
     for path in pair.masks:
         raster = read_raster(path, axes=mask_axes(axes))
-        values = mask_pixels(path, raster)
-        mask: AnyLabel = values != 0 if labels.overlap == "files" else labels.encode(values, str(path))
+        if raster.has_segments:
+            raster = place_on(raster, image.geometry, image.pixels.shape[1:], str(path))
+        mask = as_label(path, raster, labels)
         masks.append(_on_grid(pair, path, mask, raster, image, regrid))
-    return np.stack(masks) if labels.overlap == "files" else masks[0]
+    return join_labels(masks, labels)
 
 
 def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raster, regrid: Regrid | None) -> ndarray:

@@ -35,6 +35,10 @@ class Series:
     slices: int
     size: tuple[int, int]
 
+    def is_called(self, text: str) -> bool:
+        """Tell whether a text is a part of the description, in upper or lower case."""
+        return text.lower() in self.description.lower()
+
     def __str__(self) -> str:
         rows, cols = self.size
         return f"{self.uid} {self.description!r} ({self.modality}, {self.slices} slices of {rows}x{cols})"
@@ -64,6 +68,16 @@ def list_series(path: Path) -> list[Series]:
     """
     with _named_errors(path):
         return [_describe(slices) for slices in _group(path).values()]
+
+
+def find_series(path: Path, series: str) -> list[Series]:
+    """List the series that a UID, or a part of their description, means.
+
+    Raises:
+        MissingExtra, DataError: as `list_series`.
+    """
+    found = list_series(path)
+    return [one for one in found if one.uid == series] or [one for one in found if one.is_called(series)]
 
 
 def read_dicom(path: Path, axes: str = "", series: str = "") -> Raster:
@@ -101,7 +115,7 @@ def read_slices(path: Path, series: str = "") -> list[Slice]:
 
 
 def _choose(path: Path, groups: dict[str, list[Slice]], series: str) -> list[Slice]:
-    fitting = [uid for uid, slices in groups.items() if _fits(slices[0].header, series)]
+    fitting = [uid for uid, slices in groups.items() if _describe(slices).is_called(series)]
     if series in groups:
         fitting = [series]
     if len(fitting) != 1:
@@ -110,11 +124,18 @@ def _choose(path: Path, groups: dict[str, list[Slice]], series: str) -> list[Sli
 
 
 def is_dicom_folder(path: Path) -> bool:
-    """Tell whether a folder directly holds DICOM files, by its first visible one."""
+    """Tell whether a folder directly holds DICOM files, by its first visible ones."""
     if not path.is_dir():
         return False
     files = sorted(child for child in path.iterdir() if child.is_file() and not child.name.startswith("."))
     return any(_has_magic(file) for file in files[:3])  # a note or an index may come first
+
+
+def holds_dicom(path: Path) -> bool:
+    """Tell whether a folder holds DICOM files, itself or somewhere below, as archives lay them out."""
+    if not path.is_dir() or path.name.startswith("."):
+        return False
+    return is_dicom_folder(path) or any(holds_dicom(child) for child in sorted(path.iterdir()))
 
 
 def _has_magic(path: Path) -> bool:
@@ -184,10 +205,6 @@ def _named_errors(path: Path) -> Iterator[None]:
         raise damaged(path, error) from error
 
 
-def _fits(header: Header, series: str) -> bool:
-    return series.lower() in str(header.get("SeriesDescription", "")).lower()
-
-
 def _not_one(path: Path, groups: dict[str, list[Slice]], fitting: list[str], series: str) -> DataError:
     listed = "; ".join(str(_describe(groups[uid])) for uid in fitting or groups)
     if not fitting:
@@ -195,7 +212,8 @@ def _not_one(path: Path, groups: dict[str, list[Slice]], fitting: list[str], ser
             f"{path}: expected a series {series!r}, got only {listed}; give a UID or a part of a description"
         )
     return DataError(
-        f"{path}: expected one series, got {len(fitting)}: {listed}; choose one by its UID or a part of its description"
+        f"{path}: expected one series, got {len(fitting)}: {listed}; choose one with --series, by its UID "
+        "or a part of its description"
     )
 
 

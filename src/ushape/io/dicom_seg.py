@@ -16,7 +16,8 @@ from ushape.core.errors import DataError, ShapeError, require
 from ushape.core.files import atomic_path
 from ushape.io.colours import class_colours
 from ushape.io.dicom import Slice
-from ushape.io.slices import Header
+from ushape.io.segments import VALUE_TEXT
+from ushape.io.slices import Header, is_tilted
 
 Kind = Literal["BINARY", "LABELMAP"]
 Code = tuple[str, str, str]
@@ -40,17 +41,20 @@ def write_dicom_seg(
     *,
     kind: Kind = "BINARY",
     codes: Mapping[str, Code] | None = None,
+    values: Sequence[int] = (),
 ) -> None:
     """Write a mask as DICOM-SEG, one segment per foreground class; ignored voxels belong to none.
 
     Tags of Type 2 that the slices lack are taken as empty. A class gets the code of `codes`, else the SNOMED code that
-    bears its name, else that of "Tissue"; its own name is the segment's label in any case.
+    bears its name, else that of "Tissue"; its own name is the segment's label in any case. Slices without content are
+    left out, unless they are shifted against each other and their places could not be told without them.
 
     Args:
         label: class indices; or one mask per foreground class, which may overlap (BINARY only).
         slices: what the mask lies on, in order; see `read_slices`.
         names: of the foreground classes.
         kind: BINARY is read by every viewer; LABELMAP is smaller and newer.
+        values: of the classes in mask files, kept in the segments' descriptions for `read_segments`; () for 1 and on.
     Raises:
         MissingExtra: highdicom is not installed.
         ShapeError: mask and slices differ in size, or overlapping classes are to become a LABELMAP.
@@ -60,6 +64,8 @@ def write_dicom_seg(
     highdicom = require("highdicom", "medical", f"{path}: writing DICOM-SEG")
     pixels = _as_pixels(path, label, slices, kind)
     descriptions = [_describe_segment(index, name, len(names), codes or {}) for index, name in enumerate(names, 1)]
+    for description, value in zip(descriptions, values, strict=bool(values)):
+        description.SegmentDescription = VALUE_TEXT.format(value)
     try:
         segmentation = highdicom.seg.Segmentation(
             source_images=[_with_empty_tags(slice_.header) for slice_ in slices],
@@ -75,6 +81,7 @@ def write_dicom_seg(
             software_versions=version("ushape"),
             device_serial_number="0",
             series_description="Segmentation by ushape",
+            omit_empty_frames=not is_tilted([slice_.header for slice_ in slices]),
         )
     except _FAILURES as error:
         raise DataError(f"{path}: DICOM-SEG cannot be made of these slices ({error}); write NIfTI instead") from error

@@ -10,10 +10,11 @@ from numpy import ndarray
 
 from ushape.core.errors import DataError
 from ushape.io.bitmaps import read_bitmap
-from ushape.io.dicom import is_dicom_folder, read_dicom
+from ushape.io.dicom import holds_dicom, read_dicom
 from ushape.io.itk import read_itk
 from ushape.io.nifti import read_nifti
 from ushape.io.raster import Raster, Reader
+from ushape.io.segments import read_segments
 from ushape.io.tiffs import read_tiff
 
 READERS: dict[str, Reader] = {
@@ -32,6 +33,7 @@ READERS: dict[str, Reader] = {
     ".mha": read_itk,
     ".mhd": read_itk,
     ".zip": read_dicom,
+    ".dcm": read_segments,
 }
 """Ending of the file name, lower case, to its reader; the longest ending that fits wins."""
 
@@ -49,20 +51,20 @@ def split_name(path: Path) -> tuple[str, str]:
 
 
 def is_readable(path: Path) -> bool:
-    """Tell whether there is a reader for a file, by its name, or for a folder: one of DICOM slices.
+    """Tell whether there is a reader for a file, by its name, or for a folder: one with DICOM slices in it or below.
 
     Hidden ones are never read.
     """
-    return not path.name.startswith(".") and (split_name(path)[1] != "" or is_dicom_folder(path))
+    return not path.name.startswith(".") and (split_name(path)[1] != "" or holds_dicom(path))
 
 
 def is_series(path: Path) -> bool:
-    """Tell whether a path holds DICOM series, perhaps several: a zip, or a folder of slices."""
-    return split_name(path)[1] == ".zip" or is_dicom_folder(path)
+    """Tell whether a path holds DICOM series, perhaps several: a zip, or a folder with slices in it or below."""
+    return split_name(path)[1] == ".zip" or holds_dicom(path)
 
 
 def read_raster(path: Path, *, axes: str = "", series: str = "") -> Raster:
-    """Read any file that is in `READERS`, or a folder of DICOM slices, as stored.
+    """Read any file that is in `READERS`, or a folder with DICOM slices in it or below, as stored.
 
     Args:
         axes: what the axes of a multi-page TIFF are, like "ZYX", or "CZYX" for a volume file with a long fourth axis of
@@ -71,7 +73,7 @@ def read_raster(path: Path, *, axes: str = "", series: str = "") -> Raster:
     Raises:
         DataError: the file is missing, empty, damaged, or of no known kind.
     """
-    if is_dicom_folder(path) or (series and path.is_dir()):
+    if holds_dicom(path) or (series and path.is_dir()):
         return read_dicom(path, axes, series)
     reader = READERS.get(split_name(path)[1])
     if reader is None:

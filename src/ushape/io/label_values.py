@@ -14,7 +14,7 @@ from jaxtyping import Integer
 from numpy import ndarray
 
 from ushape.core.errors import DataError
-from ushape.core.labels import Labels
+from ushape.core.labels import AnyLabel, Labels
 from ushape.io.images import read_mask
 from ushape.io.listing import name_some
 
@@ -87,7 +87,13 @@ def describe_labels(paths: Sequence[Path], *, axes: str = "") -> LabelFacts:
     """
     with ThreadPoolExecutor(_THREADS) as pool:
         counts = list(pool.map(lambda path: count_values(read_mask(path, axes=axes)), paths))
-    return collect_labels({path.name: count for path, count in zip(paths, counts, strict=True)})
+    return collect_labels(dict(zip(_short_names(paths), counts, strict=True)))
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """Name files for messages; with their folders where several share a name, as the masks of classes do."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [f"{path.parent.name}/{path.name}" for path in paths]
 
 
 def collect_labels(counts: Mapping[str, Mapping[int, int]]) -> LabelFacts:
@@ -119,6 +125,18 @@ def count_values(mask: Integer[ndarray, "*space"]) -> dict[int, int]:
     return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
 
 
+def count_overlapping(label: AnyLabel) -> list[int]:
+    """Count all voxels, those of no class, and those of each class that may overlap others.
+
+    >>> count_overlapping(np.array([[True, True, False], [False, True, False]]))
+    [3, 1, 2, 1]
+    """
+    if label.dtype != bool:
+        return [label.size]
+    covered = int(np.count_nonzero(label.any(axis=0)))
+    return [label[0].size, label[0].size - covered, *(int(np.count_nonzero(mask)) for mask in label)]
+
+
 def guess_labels(facts: LabelFacts, *, foreground: bool = False) -> Labels:
     """Propose classes for the values that were found: one per value, 0 the background even if it never occurs.
 
@@ -144,6 +162,25 @@ def guess_labels(facts: LabelFacts, *, foreground: bool = False) -> Labels:
     classes = found[:-1] if is_void else found
     names = ("foreground",) if len(classes) == 1 else tuple(f"class_{value}" for value in classes)
     return Labels(names=("background", *names), values=(0, *classes), ignore=_VOID if is_void else "none")
+
+
+def common_labels(predicted: Sequence[Path], true: Sequence[Path], *, foreground: bool) -> Labels:
+    """Guess the classes from the truth; of several, some may be in the predictions only.
+
+    Raises:
+        DataError: a single foreground value is another one in the predictions.
+    """
+    found, known = describe_labels(predicted), describe_labels(true)
+    labels = guess_labels(known, foreground=foreground)  # refuses instance maps, and says how to score them
+    strange = sorted(set(found.values) - set(known.values) - {0})
+    if strange and not foreground and sum(value > 0 for value in known.values) < 2:
+        raise DataError(
+            f"{predicted[0].parent}: expected label values {list(known.values)} as in {true[0]}, got also "
+            f"{', '.join(map(str, strange[:8]))}; use --foreground to score every value above 0 as one class"
+        )
+    if foreground or not strange:
+        return labels
+    return guess_labels(collect_labels({"predicted": found.pixels, "true": known.pixels}))
 
 
 _REFUSALS: dict[str, str] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from ushape.core.errors import DataError
 from ushape.io.cases import fit_channels, load_case
 from ushape.io.dataset_json import DATASET_JSON, read_dataset_json
+from ushape.io.dicom import find_series, holds_dicom, is_dicom_folder
 from ushape.io.folders import (
     IMAGE_FOLDERS,
     dataset_folders,
@@ -32,6 +33,7 @@ __all__ = [
     "find_inputs",
     "find_pairs",
     "fit_channels",
+    "is_dataset",
     "load_case",
     "pair_folders",
     "scan_dataset",
@@ -51,6 +53,13 @@ def find_dataset(path: Path) -> DatasetFiles:
     found = scan_dataset(path)
     refuse_strays(found.matching, path)
     return found
+
+
+def is_dataset(path: Path) -> bool:
+    """Tell whether a path is a data set: a table, or a folder with one, with a dataset.json, or with images/."""
+    if path.is_file() or _table_of(path) or (path / DATASET_JSON).is_file():
+        return path.exists()
+    return path.is_dir() and any(child.is_dir() and child.name.lower() in IMAGE_FOLDERS for child in path.iterdir())
 
 
 def scan_dataset(path: Path) -> DatasetFiles:
@@ -75,13 +84,17 @@ def find_inputs(path: Path, *, channels: int = 1, series: str = "") -> list[Pair
 
     Args:
         channels: how many the model expects.
-        series: which DICOM series to read, by UID or part of its description.
+        series: which DICOM series to read, by UID or part of its description; of a folder in which it means but one,
+            that one, else one of each folder in it.
     Raises:
         DataError: as `find_images`; or some cases have fewer channels than others.
     """
     table = _table_of(path)
     if table:
         return list(read_table(table).pairs)
+    chosen = find_series(path, series) if series and holds_dicom(path) else []
+    if len(chosen) == 1:
+        return [Pair(path.name, path, series=chosen[0].uid)]
     files = find_images(path)
     groups = group_channels(files) or {}
     if groups and max(map(len, groups.values())) == channels:
@@ -94,12 +107,13 @@ def find_inputs(path: Path, *, channels: int = 1, series: str = "") -> list[Pair
 def find_images(path: Path) -> list[Path]:
     """Find what to predict: one file, the files of a folder, or of its `images/` if it has one; natural order.
 
-    A folder of DICOM slices, or a zip of them, counts as one file.
+    A folder with DICOM slices in it or below counts as one file, and so does a zip of them; the given folder itself
+    only if it holds slices directly.
 
     Raises:
         DataError: there is nothing, nothing readable, or two files of one stem, whose masks would collide.
     """
-    if path.exists() and is_readable(path):
+    if (path.is_file() and is_readable(path)) or is_dicom_folder(path):
         return [path]
     if not path.is_dir():
         what = "another kind of file" if path.exists() else "nothing"

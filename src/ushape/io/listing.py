@@ -17,7 +17,8 @@ _HEADER_FILES = (".mhd", ".nhdr")
 def list_files(folder: Path) -> list[Path]:
     """List what may be images or masks in a folder, in natural order (2 before 10).
 
-    Files and folders of DICOM slices; hidden ones are left out, and the voxels beside a detached header.
+    Files, and folders with DICOM slices in them or below; hidden ones are left out, and the voxels beside a detached
+    header.
     """
     children = [path for path in folder.iterdir() if not path.name.startswith(".")]
     headers = {path.stem for path in children if path.suffix.lower() in _HEADER_FILES}

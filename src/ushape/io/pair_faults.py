@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ushape.core.case import Geometry
-from ushape.io.cases import SAME_GRID, describe_grid
+from ushape.io.cases import describe_grid
 from ushape.io.facts import ImageFacts, MaskFacts
 from ushape.io.findings import Fault, Look
 from ushape.io.listing import show_size
+from ushape.io.masks import SAME_GRID
 
 _SMALL = 16
 NEAR_GRID = 1.0

@@ -30,6 +30,8 @@ class Raster:
         is_lossy: the values went through a compression that changes them.
         has_transparency: the file has an alpha channel that is not opaque everywhere.
         orientation: the EXIF orientation that was undone; 1 if there was nothing to turn.
+        has_segments: it is a DICOM-SEG: values as ushape writes them, or a channel for each segment, on a part of its
+            image's grid.
     """
 
     pixels: Shaped[ndarray, "channels *space"]
@@ -38,6 +40,7 @@ class Raster:
     is_lossy: bool = False
     has_transparency: bool = False
     orientation: int = 1
+    has_segments: bool = False
 
 
 Reader = Callable[[Path, str], Raster]

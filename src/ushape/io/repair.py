@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ushape.core.errors import DataError, OutputError
-from ushape.io.cases import SAME_GRID, mask_axes, read_pair
+from ushape.io.cases import mask_axes, read_pair
 from ushape.io.images import mask_pixels, read_raster, split_name
 from ushape.io.layouts import scan_dataset
+from ushape.io.masks import SAME_GRID
 from ushape.io.outputs import Grid, mask_name, write_mask, write_picture
 from ushape.io.pair_faults import NEAR_GRID
 from ushape.io.pairs import Pair

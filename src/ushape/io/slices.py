@@ -57,6 +57,13 @@ def affine_of(headers: Sequence[Header]) -> Float[ndarray, "4 4"]:
     return affine
 
 
+def is_tilted(headers: Sequence[Header]) -> bool:
+    """Tell whether slices in order are shifted against each other, as by a tilted gantry."""
+    step = affine_of(headers)[:3, 0] * (-1, -1, 1)  # RAS to LPS
+    normal = np.cross(*_axes_in_plane(headers[0]))
+    return bool(np.linalg.norm(step - normal * (step @ normal)) > _ALIKE * np.linalg.norm(step))
+
+
 def _axes_in_plane(header: Header) -> Float[ndarray, "2 3"]:
     return np.array(header.ImageOrientationPatient, dtype=float).reshape(2, 3)
 

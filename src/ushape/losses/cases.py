@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy import ndarray
 
+from ushape.core.labels import AnyLabel
 from ushape.losses.compose import Loss, LossConfig
 from ushape.losses.gates import GateLossConfig
 from ushape.losses.target import Head
@@ -16,7 +17,7 @@ SMALLEST = 1e-7
 
 
 def loss_of_case(
-    probabilities: Float[ndarray, "classes *space"], label: Integer[ndarray, "*space"], config: LossConfig, head: Head
+    probabilities: Float[ndarray, "all_classes *space"], label: AnyLabel, config: LossConfig, head: Head
 ) -> float:
     """Return the loss of one case; gates and lower levels, which are there for training, are left out.
 
@@ -31,4 +32,5 @@ def loss_of_case(
     p = torch.from_numpy(probabilities).clamp(SMALLEST, 1 - SMALLEST)[None]
     logits = torch.logit(p[:, 1:]) if head == "sigmoid" else p.log()
     loss = Loss(config.model_copy(update={"gates": GateLossConfig()}), head)
-    return float(loss(logits, torch.from_numpy(label.astype(np.int64))[None]))
+    target = label if label.dtype == bool else label.astype(np.int64)
+    return float(loss(logits, torch.from_numpy(np.ascontiguousarray(target))[None]))

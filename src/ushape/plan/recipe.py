@@ -55,7 +55,7 @@ class Recipe(Config):
     """All choices of one training. Each table belongs to the class that acts on it.
 
     Attributes:
-        head: "softmax" over all classes; "sigmoid" for one foreground channel.
+        head: "softmax" over all classes; "sigmoid" for one foreground channel, or one for each class that may overlap.
     """
 
     version: Literal[1] = 1
@@ -71,18 +71,34 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
-        outputs = 1 if self.head == "sigmoid" else self.data.labels.count
+        labels = self.data.labels
+        outputs = labels.count - (self.head == "sigmoid")
         if self.net.classes != outputs:
             raise ValueError(f"net.classes must be {outputs} for these labels under head {self.head!r}")
-        if self.head == "sigmoid" and self.data.labels.count != 2:
-            raise ValueError("head 'sigmoid' needs exactly one foreground class")
+        if self.head == "sigmoid" and labels.count != 2 and labels.overlap == "none":
+            raise ValueError("head 'sigmoid' needs exactly one foreground class, or classes that may overlap")
         if self.net.in_channels != self.data.channels:
             raise ValueError(f"net.in_channels must be data.channels, {self.data.channels}")
+        self._check_overlap()
         self.augment.check(self.data.channels, self.net.ndim)
         for name, size in (("patches.size", self.patches.size), ("predict.window.size", self.predict.window.size)):
             if len(size) != self.net.ndim:
                 raise ValueError(f"{name} needs {self.net.ndim} numbers, one per axis")
         return self
+
+    def _check_overlap(self) -> None:
+        """Hold head, thresholds and rules against what the labels are."""
+        threshold, foreground = self.predict.threshold, self.data.labels.count - 1
+        if self.data.labels.overlap == "none":
+            if isinstance(threshold, tuple):
+                raise ValueError("predict.threshold takes one number, or 'argmax', unless classes may overlap")
+            return
+        if self.head != "sigmoid":
+            raise ValueError("classes that may overlap need head 'sigmoid'")
+        if not isinstance(threshold, tuple) or len(threshold) != foreground:
+            raise ValueError(f"predict.threshold needs {foreground} numbers, one for each class that may overlap")
+        if self.predict.postprocess:
+            raise ValueError("predict.postprocess needs classes that exclude each other")
 
 
 Reasons = Mapping[str, str]

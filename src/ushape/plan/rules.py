@@ -55,8 +55,15 @@ def choose_batch(voxels: float, patch: tuple[int, ...]) -> Decision:
 
 
 def choose_head(labels: Labels) -> Decision:
-    """Use softmax over all classes, the background counted."""
+    """Use softmax over all classes, the background counted; sigmoids where classes may overlap."""
+    if labels.overlap != "none":
+        return Decision("sigmoid", f"{labels.count - 1} classes that may overlap: each is decided by itself")
     return Decision("softmax", f"{labels.count} classes with the background, exclusive of each other")
+
+
+def choose_overlap_loss() -> Decision:
+    """Add cross-entropy and batch Dice of each class by itself."""
+    return Decision(LossConfig(bce=CrossEntropyConfig(), dice=DiceConfig()), "each class has a channel of its own")
 
 
 def choose_loss(fingerprint: Fingerprint) -> Decision:
@@ -86,7 +93,8 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
     net, why_net = _plan_net(fingerprint, labels, seen)
     patch = choose_patch_size(seen)
     batch, window = choose_batch(voxels, patch.value), choose_window(patch.value)
-    loss, head = choose_loss(fingerprint), choose_head(labels)
+    may_overlap = labels.overlap != "none"
+    loss, head = choose_overlap_loss() if may_overlap else choose_loss(fingerprint), choose_head(labels)
     recipe = Recipe(
         head=head.value,
         data=DataConfig(channels=fingerprint.channels, labels=labels),
@@ -95,7 +103,7 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
         loss=loss.value,
         patches=PatchConfig(size=patch.value, batch=batch.value),
         train=TrainConfig(),
-        predict=PredictConfig(window=window.value),
+        predict=PredictConfig(window=window.value, threshold=(0.5,) * (labels.count - 1) if may_overlap else "argmax"),
     )
     reasons = {
         "head": head.reason,
@@ -103,7 +111,7 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
         **_explain_labels(fingerprint, labels),
         **why_prep,
         **why_net,
-        "loss.ce.weight": "cross-entropy for every voxel",
+        f"loss.{'bce' if may_overlap else 'ce'}.weight": "cross-entropy for every voxel",
         "loss.dice.weight": "Dice for rare classes",
         "loss.dice.background": loss.reason,
         "patches.size": patch.reason,
@@ -154,7 +162,7 @@ def _plan_net(fingerprint: Fingerprint, labels: Labels, grid: Grid) -> tuple[UNe
     net = {
         "ndim": ndim,
         "in_channels": fingerprint.channels,
-        "classes": labels.count,
+        "classes": labels.count - (labels.overlap != "none"),
         "widths": widths.value,
         "strides": () if _is_uniform(strides.value[1:], 2) else strides.value,
         "kernels": () if _is_uniform(kernels.value, 3) else kernels.value,

@@ -26,17 +26,20 @@ def run_portions(run: Callable[[ndarray], ndarray], windows: ndarray, batch: int
 
 
 def finish_outputs(
-    outputs: Float[ndarray, "b outputs *inner"], *, activated: bool
+    outputs: Float[ndarray, "b outputs *inner"], classes: int = 2, *, activated: bool
 ) -> Float[ndarray, "b classes *inner"]:
     """Make probabilities of what a graph returns.
 
     Args:
-        activated: they are probabilities already; then a single one is that of the foreground.
+        classes: with one output less, that of the background is added, see `to_probabilities`.
+        activated: they are probabilities already.
 
     >>> finish_outputs(np.array([[[0.25]]]), activated=True).tolist()
     [[[0.75], [0.25]]]
     """
     if not activated:
-        return to_probabilities(outputs)
+        return to_probabilities(outputs, classes)
     found = outputs.astype(np.float32)
-    return np.concatenate([1 - found, found], axis=1) if found.shape[1] == 1 else found
+    if found.shape[1] != classes - 1:
+        return found
+    return np.concatenate([1 - found.max(axis=1, keepdims=True), found], axis=1)

@@ -31,7 +31,9 @@ class Engine(Protocol):
     window: tuple[int, ...]
 
     def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
-        """Return probabilities in float32; they sum to 1 over the classes. They may be overwritten by the caller.
+        """Return probabilities in float32; they sum to 1 over the classes, unless these may overlap.
+
+        They may be overwritten by the caller.
 
         Args:
             windows: in float32, not always contiguous.
@@ -39,17 +41,22 @@ class Engine(Protocol):
         ...
 
 
-def to_probabilities(logits: Float[ndarray, "b outputs *inner"]) -> Float[ndarray, "b classes *inner"]:
+def to_probabilities(
+    logits: Float[ndarray, "b outputs *inner"], classes: int = 2
+) -> Float[ndarray, "b classes *inner"]:
     """Turn the logits of a runtime that gives arrays into probabilities, in float32.
 
-    Softmax over the classes; a single output is the logit of the foreground, whose background is added.
+    Softmax over the classes; an output less than there are classes are logits of the foreground's, by a sigmoid each,
+    whose background is added: that of the likeliest of them not being there.
 
     >>> to_probabilities(np.array([[[0.0]]])).tolist(), to_probabilities(np.array([[[800.0], [0.0]]])).tolist()
     ([[[0.5], [0.5]]], [[[1.0], [0.0]]])
     """
     logits = logits.astype(np.float32)
-    if logits.shape[1] == 1:
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    if logits.shape[1] == classes - 1:
+        small = np.exp(-np.abs(logits))
+        foreground = np.where(logits < 0, small, 1) / (1 + small)
+        return np.concatenate([1 - foreground.max(axis=1, keepdims=True), foreground], axis=1)
     logits -= logits.max(axis=1, keepdims=True)
     exponentials = np.exp(logits, out=logits)
     exponentials /= exponentials.sum(axis=1, keepdims=True)

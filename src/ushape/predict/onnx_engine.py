@@ -39,7 +39,8 @@ class OnnxEngine:
         Raises:
             ModelFileError: the graph does not take these windows.
         """
-        return finish_outputs(run_portions(self._run, windows, self._batch), activated=self.has_probabilities)
+        outputs = run_portions(self._run, windows, self._batch)
+        return finish_outputs(outputs, self.classes, activated=self.has_probabilities)
 
     def _run(self, windows: ndarray) -> ndarray:
         try:

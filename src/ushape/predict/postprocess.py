@@ -18,6 +18,7 @@ from pydantic import Field
 from ushape.core.case import Geometry
 from ushape.core.config import Config, choose, parse_config
 from ushape.core.errors import ConfigError
+from ushape.core.labels import AnyLabel
 
 Label = Integer[ndarray, "*space"]
 Mask = Bool[ndarray, "*space"]
@@ -193,8 +194,8 @@ def _parse_rule(text: str) -> Largest | MinSize | FillHoles | Smooth:
     return parse_config(rule, fields, f"--postprocess {name}")
 
 
-def apply_rules(label: Label, rules: Iterable[Rule], geometry: Geometry) -> Label:
-    """Clean a label by some rules, one after the other."""
+def apply_rules(label: AnyLabel, rules: Iterable[Rule], geometry: Geometry) -> AnyLabel:
+    """Clean a label by some rules, one after the other. Classes that may overlap have no rules."""
     for rule in rules:
         label = rule.apply(label, geometry)
     return label

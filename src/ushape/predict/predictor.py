@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 from pydantic import Field
 
 from ushape.core.case import ArrayLike, Case, Prediction
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
+from ushape.core.labels import AnyLabel
 from ushape.predict.compose import carry_entropy, normal_entropy
 from ushape.predict.engines import Engine
 from ushape.predict.layout import Region
@@ -23,7 +25,8 @@ from ushape.predict.rows import Rows
 from ushape.predict.windows import WindowConfig, predict_windows, stream_windows
 from ushape.prep.pipeline import Pipeline, WayBack
 
-Threshold = Literal["argmax"] | Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Threshold = Literal["argmax"] | Share | tuple[Share, ...]
 
 
 class PredictConfig(Config):
@@ -31,7 +34,8 @@ class PredictConfig(Config):
 
     Attributes:
         window: how the image is cut.
-        threshold: "argmax", or for two classes the probability from which a voxel is foreground, in (0, 1).
+        threshold: "argmax", or for two classes the probability from which a voxel is foreground, in (0, 1); or for
+            classes that may overlap one such number for each of the foreground's.
         mirror: average over flips of the axes that training flipped.
         postprocess: rules that clean the label at the end, in this order.
     """
@@ -74,8 +78,11 @@ def predict_label(case: Case, pipeline: Pipeline, engine: Engine, config: Predic
     """Predict one case on its own grid: the same label as `predict_case`, decided slab by slab.
 
     Memory: the label and a slab, however many classes there are. (Two cases are larger: of a resampled case a slab is
-    never cut into blocks, and one that is padded after resampling is predicted as by `predict_case`.)
+    never cut into blocks, and one that is padded after resampling is predicted as by `predict_case`.) Classes that may
+    overlap are predicted as by `predict_case`, too.
     """
+    if isinstance(config.threshold, tuple):
+        return replace(predict_case(case, pipeline, engine, config), probabilities=None)
     prepared, undo = pipeline.forward(case)
     if undo.is_resampled:
         probabilities = _in_rows(prepared.image, undo, engine, config.window)
@@ -85,39 +92,51 @@ def predict_label(case: Case, pipeline: Pipeline, engine: Engine, config: Predic
     return Prediction(case.name, apply_rules(label, config.postprocess, case.geometry), case.geometry)
 
 
-def decide_prepared(image: ArrayLike, engine: Engine, config: PredictConfig) -> Integer[ndarray, "*space"]:
-    """Predict a prepared image and decide slab by slab; return class indices on its grid."""
+def decide_prepared(image: ArrayLike, engine: Engine, config: PredictConfig) -> AnyLabel:
+    """Predict a prepared image and decide slab by slab; return the label on its grid."""
     label = np.empty(image.shape[1:], dtype=np.int16)
+    if isinstance(config.threshold, tuple):
+        label = np.empty((len(config.threshold), *label.shape), dtype=bool)
     for region, part in stream_label(image, engine, config):
-        label[region] = part
+        place: tuple[Any, ...] = (..., *region)
+        label[place] = part
     return label
 
 
 def stream_label(image: ArrayLike, engine: Engine, config: PredictConfig) -> Iterator[tuple[Region, ndarray]]:
-    """Predict a prepared image that may be larger than memory; yield class indices, part by part, and where they go."""
+    """Predict a prepared image that may be larger than memory; yield the label, part by part, and where it goes."""
     for region, part in stream_windows(image, engine, config.window):
         yield region, decide(part, config.threshold)
 
 
 def decide(
-    probabilities: Float[ndarray, "classes *space"], threshold: Literal["argmax"] | float
-) -> Integer[ndarray, "*space"]:
+    probabilities: Float[ndarray, "all_classes *space"], threshold: Literal["argmax"] | float | tuple[float, ...]
+) -> AnyLabel:
     """Turn probabilities into class indices: the likeliest class, the lowest if several tie; or the foreground from a
-    threshold on.
+    threshold on. Of several thresholds each makes the mask of its foreground class, whatever the others are.
 
     Memory: the result, and two voxels' worth of it for each voxel.
 
     Raises:
-        ConfigError: a threshold with more than two classes.
+        ConfigError: one threshold with more than two classes, or several of another number than there are.
 
     >>> decide(np.array([[0.6, 0.3], [0.4, 0.7]]), 0.35).tolist()
     [1, 1]
     """
     if threshold == "argmax":
         return _likeliest(probabilities)
+    if isinstance(threshold, tuple):
+        return _exceed(probabilities[1:], threshold)
     if len(probabilities) != 2:
         raise ConfigError(f"threshold: expected two classes, got {len(probabilities)}; use argmax")
     return (probabilities[1] >= threshold).astype(np.int16)
+
+
+def _exceed(probabilities: Float[ndarray, "k *space"], thresholds: tuple[float, ...]) -> Bool[ndarray, "k *space"]:
+    if len(probabilities) != len(thresholds):
+        raise ConfigError(f"threshold: expected {len(probabilities)}, one per class, got {len(thresholds)}; set all")
+    pairs = zip(probabilities, thresholds, strict=True)
+    return np.stack([probability >= threshold for probability, threshold in pairs])
 
 
 def _likeliest(probabilities: Float[ndarray, "classes *space"]) -> Integer[ndarray, "*space"]:

@@ -20,7 +20,8 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class TorchEngine:
     """Run a torch network; on a CPU with the channels of a window innermost, which is faster.
 
-    A network with one output channel gives the probability of the foreground; the background's is added.
+    A network with an output less than there are classes gives probabilities of the foreground's, by a sigmoid each; the
+    background's is added: that of the likeliest of them not being there.
     """
 
     def __init__(
@@ -41,19 +42,19 @@ class TorchEngine:
         """Return the probabilities of a batch of windows."""
         batch = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
         batch = batch.contiguous(memory_format=memory_format(batch, self.device.type == "cpu"))
-        return torch_probabilities(self.net, batch, self.precision).cpu().numpy()
+        return torch_probabilities(self.net, batch, self.precision, self.classes).cpu().numpy()
 
 
 def torch_probabilities(
-    net: nn.Module, windows: Float[Tensor, "b channels *window"], precision: Precision
+    net: nn.Module, windows: Float[Tensor, "b channels *window"], precision: Precision, classes: int = 2
 ) -> Float[Tensor, "b classes *inner"]:
     """Run a network that is in eval mode and turn its logits into probabilities, in float32."""
     enabled = precision != "float32"
     with torch.inference_mode(), torch.autocast(windows.device.type, AUTOCAST.get(precision), enabled=enabled):
         logits = net(windows)
-    if logits.shape[1] == 1:
+    if logits.shape[1] == classes - 1:
         foreground = torch.sigmoid(logits.float())
-        return torch.cat([1 - foreground, foreground], dim=1)
+        return torch.cat([1 - foreground.amax(dim=1, keepdim=True), foreground], dim=1)
     return torch.softmax(logits.float(), dim=1)
 
 

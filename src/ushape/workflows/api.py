@@ -9,10 +9,11 @@ from typing import Any
 
 from ushape.core.events import Listener, ignore_events
 from ushape.measure.summary import ScoreTable
+from ushape.workflows.deliver import OutputOptions
 from ushape.workflows.design import FitRequest
 from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
 from ushape.workflows.fit import fit
-from ushape.workflows.infer import BatchResult, OutputOptions, predict_files
+from ushape.workflows.infer import BatchResult, predict_files
 from ushape.workflows.judge import Measuring
 from ushape.workflows.model import Model, load
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ushape.core.errors import DataError
-from ushape.core.labels import Labels
-from ushape.io.folders import match_folders
-from ushape.io.layouts import Pair, find_inputs, load_case
-from ushape.io.pairs import refuse_strays
+from ushape.core.labels import Labels, flatten
+from ushape.io.label_values import common_labels
+from ushape.io.layouts import Pair, load_case
+from ushape.io.partners import find_truth, match_predictions
 from ushape.measure.summary import ScoreTable
 from ushape.report.contents import Overlay
-from ushape.workflows.judge import Measuring, judge_case, read_case
+from ushape.workflows.judge import Judged, Measuring, judge_case, read_case
 from ushape.workflows.publish import Draw
-from ushape.workflows.truth import common_labels, need_folder, truth_folders
 
 DEFAULT = Measuring()
 
@@ -40,26 +40,24 @@ def assess(predictions: Path, truth: Path, measuring: Measuring = DEFAULT, *, pa
     """Measure every prediction against the truth of the same stem; as many cases at a time as there are cores.
 
     Args:
-        truth: a folder of masks, or a data set, whose images are then drawn in the report.
+        truth: a folder of masks, or a data set, whose classes are then used and whose images are drawn in the report.
         partial: whether some of the truth may have no prediction.
     Raises:
         DataError: files have no partner, differ in size, or hold values that do not go together.
     """
-    images, masks = truth_folders(truth)
-    need_folder(predictions, "of predicted masks")
-    matching = match_folders(predictions, masks)
-    refuse_strays(replace(matching, surplus=()) if partial else matching, predictions)
-    pairs = {pair.name: pair for pair in matching.pairs}
-    labels = common_labels(list(pairs.values()), foreground=measuring.foreground or measuring.instances)
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(pairs))) as pool:
-        table = ScoreTable(tuple(pool.map(lambda pair: judge_case(pair, labels, measuring), pairs.values())))
+    known = find_truth(truth)
+    matches, missing = match_predictions(predictions, known, truth, partial=partial)
+    judged = {name: Judged(name, *files) for name, *files in matches}
+    foreground = measuring.foreground or measuring.instances
+    labels = known.labels if known.labels and not foreground else _guess_labels(judged.values(), foreground=foreground)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(judged))) as pool:
+        table = ScoreTable(tuple(pool.map(lambda one: judge_case(one, labels, measuring), judged.values())))
     _need_objects(predictions, table)
-    found = {pair.name: pair for pair in find_inputs(images)} if images else {}
 
     def draw(name: str, caption: str, dice: float) -> Overlay | None:
-        return _draw(pairs[name], found.get(name), labels, caption, dice)
+        return _draw(judged[name], known.images.get(name), labels, caption, dice)
 
-    return Assessment(table, labels, draw, matching.surplus)
+    return Assessment(table, labels, draw, missing)
 
 
 def _need_objects(predictions: Path, table: ScoreTable) -> None:
@@ -71,8 +69,14 @@ def _need_objects(predictions: Path, table: ScoreTable) -> None:
         )
 
 
-def _draw(pair: Pair, image: Pair | None, labels: Labels, caption: str, dice: float) -> Overlay | None:
+def _guess_labels(judged: Iterable[Judged], *, foreground: bool) -> Labels:
+    cases = list(judged)
+    predicted = [path for one in cases for path in one.predicted]
+    return common_labels(predicted, [path for one in cases for path in one.true], foreground=foreground)
+
+
+def _draw(judged: Judged, image: Pair | None, labels: Labels, caption: str, dice: float) -> Overlay | None:
     if image is None:
         return None
-    predicted, true, grid = read_case(pair, labels)
-    return Overlay(pair.name, caption, load_case(image).image, predicted, true, dice, grid)
+    predicted, true, grid = read_case(judged, labels)
+    return Overlay(judged.name, caption, load_case(image).image, flatten(predicted), flatten(true), dice, grid)

@@ -16,9 +16,10 @@ from ushape.report.contents import Baseline
 from ushape.train.run_folder import RunFolder
 from ushape.workflows.assess import assess
 from ushape.workflows.baseline import threshold_baseline
+from ushape.workflows.deliver import OutputOptions
 from ushape.workflows.design import FitRequest
 from ushape.workflows.fit import fit
-from ushape.workflows.infer import OutputOptions, predict_files
+from ushape.workflows.infer import predict_files
 from ushape.workflows.model import load
 from ushape.workflows.publish import Story, publish
 from ushape.workflows.review import tell_story

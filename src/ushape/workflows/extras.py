@@ -9,7 +9,11 @@ from typing import Literal
 import numpy as np
 
 from ushape.core.case import Case, Prediction
+from ushape.core.errors import ConfigError
+from ushape.core.labels import Labels
+from ushape.io.images import split_name
 from ushape.io.outputs import Grid, probabilities_name, write_mask, write_probabilities
+from ushape.io.segments import SEG
 from ushape.predict.instances import InstanceConfig, split_objects
 from ushape.workflows.targets import Target
 
@@ -29,8 +33,21 @@ class Extras:
     instances: Instances = "none"
 
 
+def check_extras(extras: Extras, labels: Labels) -> None:
+    """Refuse what has no meaning for classes that may overlap.
+
+    Raises:
+        ConfigError: it was asked for.
+    """
+    if labels.overlap != "none" and extras != Extras():
+        raise ConfigError(
+            "--uncertainty and --instances: expected classes that exclude each other, got some that may overlap; leave "
+            "them out"
+        )
+
+
 def write_extras(target: Target, case: Case, prediction: Prediction, extras: Extras) -> None:
-    """Write what was asked for, in the mask's format; probabilities' formats for the uncertainty.
+    """Write what was asked for, in the mask's format (NIfTI beside DICOM-SEG); probabilities' for the uncertainty.
 
     Raises:
         DataError: the format cannot hold so many objects.
@@ -42,4 +59,5 @@ def write_extras(target: Target, case: Case, prediction: Prediction, extras: Ext
         write_probabilities(path, prediction.uncertainty.astype(np.float16), grid=grid)
     if extras.instances != "none":
         objects = split_objects(prediction.label, case.geometry, InstanceConfig(method=extras.instances))
-        write_mask(folder / "instances" / target.mask.name, objects, grid=grid, at_least=np.uint16)
+        name = f"{split_name(target.mask)[0]}.nii.gz" if split_name(target.mask)[1] == SEG else target.mask.name
+        write_mask(folder / "instances" / name, objects, grid=grid, at_least=np.uint16)

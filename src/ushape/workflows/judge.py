@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from numpy import ndarray
+from pathlib import Path
 
 from ushape.core.case import Geometry
 from ushape.core.errors import DataError
-from ushape.core.labels import IGNORE, Labels
-from ushape.io.cases import SAME_GRID, describe_grid
-from ushape.io.images import mask_pixels, read_mask, read_raster
-from ushape.io.layouts import Pair
+from ushape.core.labels import IGNORE, AnyLabel, Labels
+from ushape.io.cases import describe_grid
+from ushape.io.images import read_mask
+from ushape.io.masks import SAME_GRID, read_both
 from ushape.measure.table import CaseScores, measure_instances, measure_surfaces, score_case
 from ushape.predict.postprocess import components
 
@@ -42,43 +41,49 @@ class Measuring:
             raise DataError("tolerance: expected a distance from 0, got less; give it in mm, or in px for pictures")
 
 
-def judge_case(pair: Pair, labels: Labels, measuring: Measuring) -> CaseScores:
+@dataclass(frozen=True)
+class Judged:
+    """A case: its predicted and its true masks, one file each or one for each class."""
+
+    name: str
+    predicted: tuple[Path, ...]
+    true: tuple[Path, ...]
+
+
+def judge_case(judged: Judged, labels: Labels, measuring: Measuring) -> CaseScores:
     """Measure everything about one case.
 
     Raises:
         DataError: a mask cannot be read, holds unknown values, or lies on another grid than the other.
     """
-    guess, truth, grid = read_case(pair, labels)
-    scores = score_case(guess, truth, classes=labels.names, spacing=grid.spacing, unit=grid.unit, name=pair.name)
+    guess, truth, grid = read_case(judged, labels)
+    scores = score_case(guess, truth, classes=labels.scored, spacing=grid.spacing, unit=grid.unit, name=judged.name)
     near = {"tolerance": measuring.tolerance, "boundary_tolerance": measuring.boundary_tolerance}
     scores = measure_surfaces(scores, guess, truth, **near)
-    return _judge_objects(scores, pair, guess, truth, measuring) if measuring.instances else scores
+    return _judge_objects(scores, judged, guess, truth, measuring) if measuring.instances else scores
 
 
-def read_case(pair: Pair, labels: Labels) -> tuple[ndarray, ndarray, Geometry]:
-    """Read the predicted and the true mask of a case, and the grid on which both lie.
+def read_case(judged: Judged, labels: Labels) -> tuple[AnyLabel, AnyLabel, Geometry]:
+    """Read the predicted and the true label of a case, and the grid on which both lie.
 
     Raises:
         DataError: as `judge_case`.
     """
-    if pair.mask is None:
-        raise DataError(f"{pair.image}: expected a true mask of this name, got none")
-    predicted, true = read_raster(pair.image), read_raster(pair.mask)
-    guess = labels.encode(mask_pixels(pair.image, predicted), str(pair.image))
-    truth = labels.encode(mask_pixels(pair.mask, true), str(pair.mask))
-    apart = predicted.geometry.shift_to(true.geometry, truth.shape) if guess.shape == truth.shape else None
+    (true, grid), (guess, own) = read_both(judged.true, judged.predicted, labels)
+    space = true.shape[-grid.ndim :]
+    apart = own.shift_to(grid, space) if guess.shape == true.shape else None
     if apart is None or apart > SAME_GRID:
         raise DataError(
-            f"{pair.name}: prediction lies on {describe_grid(guess.shape, predicted.geometry)} but its truth on "
-            f"{describe_grid(truth.shape, true.geometry)}; predict the image again on its own grid"
+            f"{judged.name}: prediction lies on {describe_grid(guess.shape[-own.ndim :], own)} but its truth on "
+            f"{describe_grid(space, grid)}; predict the image again on its own grid"
         )
-    return guess, truth, true.geometry
+    return guess, true, grid
 
 
-def _judge_objects(scores: CaseScores, pair: Pair, guess: ndarray, truth: ndarray, measuring: Measuring) -> CaseScores:
-    if pair.mask is None:
-        return scores
-    objects = components(guess > 0)[0] if measuring.components else read_mask(pair.image)
-    true = read_mask(pair.mask).astype("int64")
+def _judge_objects(
+    scores: CaseScores, judged: Judged, guess: AnyLabel, truth: AnyLabel, measuring: Measuring
+) -> CaseScores:
+    objects = components(guess > 0)[0] if measuring.components else read_mask(judged.predicted[0])
+    true = read_mask(judged.true[0]).astype("int64")
     true[truth == IGNORE] = IGNORE
     return measure_instances(scores, objects, true)

@@ -77,7 +77,8 @@ def load(
 
     Args:
         mirror: average over flips of the axes that training flipped, see `mirror_axes`: 2**axes times slower.
-        threshold: probability from which a voxel is foreground; None takes the likeliest class.
+        threshold: probability from which a voxel is foreground, of each class where they may overlap; None does as the
+            recipe says.
         postprocess: rules as `parse_rules` reads them, "none", or "auto" for those that training chose.
         engine: "torch", "onnx" or "openvino"; "own" for the one the file is made for; "auto" for the fastest here.
         recipe: for an ONNX file that was not made by ushape: how images are prepared, and the classes.
@@ -88,8 +89,15 @@ def load(
     """
     running = run_model(model_path(path), engine, device, Path(recipe) if recipe is not None else None)
     config = running.recipe.predict
-    changes = {"mirror": mirror, "threshold": config.threshold if threshold is None else threshold}
+    changes = {"mirror": mirror, "threshold": _choose_threshold(config, threshold)}
     config = with_fields(config, changes, "predict")
     if postprocess != "auto":
         config = config.model_copy(update={"postprocess": parse_rules(postprocess)})
     return Model(running, config)
+
+
+def _choose_threshold(config: PredictConfig, threshold: float | None) -> object:
+    usual = config.threshold
+    if threshold is None:
+        return usual
+    return (threshold,) * len(usual) if isinstance(usual, tuple) else threshold

@@ -8,11 +8,13 @@ import numpy as np
 from numpy import ndarray
 
 from ushape.core.case import Case, Prediction
+from ushape.core.labels import flatten
 from ushape.report.planes import planes
 
 
 def cut_planes(case: Case, prediction: Prediction) -> Iterator[tuple[str, ndarray, ndarray]]:
     """Yield a name, the image (channels, rows, cols) and the class indices (rows, cols) of each picture."""
-    for plane in planes(prediction.label > 0, case.geometry):
+    label = flatten(prediction.label)
+    for plane in planes(label > 0, case.geometry):
         name = f"{case.name}_{plane.name}" if plane.name else case.name
-        yield name, np.ascontiguousarray(plane.cut(case.image)), np.ascontiguousarray(plane.cut(prediction.label))
+        yield name, np.ascontiguousarray(plane.cut(case.image)), np.ascontiguousarray(plane.cut(label))

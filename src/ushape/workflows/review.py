@@ -7,7 +7,9 @@ from pathlib import Path
 from ushape.core.case import Case, Prediction
 from ushape.core.events import Listener, Progress, count
 from ushape.core.files import read_csv, read_json
-from ushape.io.outputs import Grid, write_mask
+from ushape.core.labels import flatten
+from ushape.io.outputs import Grid
+from ushape.io.results import write_result
 from ushape.measure.summary import ScoreTable
 from ushape.measure.table import measure_surfaces
 from ushape.patches.store import Store
@@ -32,7 +34,7 @@ def review(run: RunFolder, recipe: Recipe, held_out: Store, listener: Listener) 
         case = held_out[number].as_case()
         prediction = predict_prepared(case, model.engine, recipe)
         path = run.predictions / f"{case.name}{MASK_ENDINGS[recipe.net.ndim]}"
-        write_mask(path, labels.decode(prediction.label), values=labels.values, grid=Grid(case.geometry))
+        write_result(path, prediction.label, labels, Grid(case.geometry))
         case_scores = score_prediction(prediction, case, labels)
         scores.append(measure_surfaces(case_scores, prediction.label, need_label(case)))
         predictions[case.name] = prediction
@@ -49,7 +51,8 @@ def review(run: RunFolder, recipe: Recipe, held_out: Store, listener: Listener) 
 
 def draw_case(case: Case, prediction: Prediction, caption: str, dice: float) -> Overlay:
     """Put a case and its prediction together for the report."""
-    return Overlay(case.name, caption, case.image, prediction.label, case.label, dice, case.geometry)
+    label = None if case.label is None else flatten(case.label)
+    return Overlay(case.name, caption, case.image, flatten(prediction.label), label, dice, case.geometry)
 
 
 def tell_story(run: RunFolder, scored: str) -> Story:

@@ -79,7 +79,7 @@ def score_prediction(prediction: Prediction, case: Case, labels: Labels) -> Case
     return score_case(
         prediction.label,
         need_label(case),
-        classes=labels.names,
+        classes=labels.scored,
         spacing=geometry.spacing,
         unit=geometry.unit,
         name=case.name,

@@ -24,13 +24,13 @@ def predict_streamed(model: Model, target: Target, listener: Listener) -> bool:
     Memory: a slab, a few windows, and the tiles that they touch.
 
     Returns:
-        Whether that was done: not if the image is small, or its format, its channels, its preparation or the model's
-        post-processing need it as a whole.
+        Whether that was done: not if the image is small, or its format, its channels, its preparation, the model's
+        post-processing or classes that may overlap need it as a whole.
     Raises:
         DataError: a part of it cannot be read.
         OutputError: there is no room for the mask.
     """
-    if model.config.postprocess:
+    if model.config.postprocess or model.recipe.data.labels.overlap != "none":
         return False
     with open_large(target.pair) as case:
         recipe = model.recipe

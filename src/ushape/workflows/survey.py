@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ushape.core.errors import DataError
+import numpy as np
+
 from ushape.core.events import Listener, Message
-from ushape.core.labels import Labels
+from ushape.core.labels import Labels, flatten
 from ushape.io.cases import load_case, mask_axes
-from ushape.io.label_values import LabelFacts, describe_labels, guess_labels
+from ushape.io.label_values import LabelFacts, count_overlapping, describe_labels, guess_labels
 from ushape.io.layouts import DatasetFiles, Pair, find_dataset, show_size
 from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
 from ushape.plan.fingerprint import Fingerprint, take_fingerprint
@@ -48,24 +49,31 @@ def survey(
     if labels is None and found.labels is not None and not foreground:
         labels = found.labels
     labels = labels or guess_labels(values, foreground=foreground)
-    if labels.overlap != "none":
-        raise DataError(f"{folder}: classes that overlap cannot be trained on yet; merge them, or train one at a time")
-    cases = _look(replace(found, axes=axes), labels)
+    cases, shares = _look(replace(found, axes=axes), labels)
     fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
+    if labels.overlap != "none":
+        fingerprint = fingerprint.model_copy(update={"class_shares": shares})
     _tell(folder, values, labels, fingerprint, listener)
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
 
 
-def _look(found: DatasetFiles, labels: Labels) -> dict[str, CaseFacts]:
-    """Take the facts of every case, by file name; a label on another grid is brought onto its image's."""
+def _look(found: DatasetFiles, labels: Labels) -> tuple[dict[str, CaseFacts], tuple[float, ...]]:
+    """Take the facts of every case, by file name, and the shares of classes that may overlap.
+
+    A label on another grid is brought onto its image's.
+    """
     samples = samples_per_case(len(found.pairs))
 
-    def look(pair: Pair) -> CaseFacts:
-        return take_facts(load_case(pair, labels, axes=found.axes, regrid=resample_label_onto), samples)
+    def look(pair: Pair) -> tuple[CaseFacts, list[int]]:
+        case = load_case(pair, labels, axes=found.axes, regrid=resample_label_onto)
+        label = np.zeros(case.space, np.int16) if case.label is None else case.label
+        return take_facts(replace(case, label=flatten(label)), samples), count_overlapping(label)
 
     with ThreadPoolExecutor(READERS) as pool:
-        facts = list(pool.map(look, found.pairs))
-    return {pair.image.name: fact for pair, fact in zip(found.pairs, facts, strict=True)}
+        facts, voxels = zip(*pool.map(look, found.pairs), strict=True)
+    sums = np.sum(voxels, axis=0)
+    shares = tuple((sums[1:] / sums[0]).tolist())
+    return {pair.image.name: fact for pair, fact in zip(found.pairs, facts, strict=True)}, shares
 
 
 def _tell(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerprint, listener: Listener) -> None:
@@ -78,6 +86,9 @@ def _tell(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerprint, 
     shares = ", ".join(f"{n} {s:.1%}" for n, s in zip(labels.names, facts.class_shares, strict=True))
     if labels.merge == "foreground":
         listener(Message(f"labels: {len(values.values)} values, trained as foreground against background; {shares}"))
+    elif labels.overlap != "none":
+        listener(Message(f"labels: {labels.count - 1} classes that may overlap; {shares}"))
+        return
     else:
         listener(Message(f"labels: values {', '.join(map(str, labels.values))}; {shares}"))
     if labels.merge == "none" and len(labels.values) > 2 and labels.values == tuple(range(labels.count)):

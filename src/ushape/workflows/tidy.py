@@ -49,6 +49,8 @@ def choose_rules(predictions: Sequence[Prediction], cases: Sequence[Case], label
     """
     rules: list[AnyRule] = []
     kept = tuple(predictions)
+    if labels.overlap != "none":
+        return Tidying((), "classes may overlap, and what a rule takes from one is no other's", kept)
     if len(cases) < FEWEST_CASES:
         return Tidying((), f"fewer than {FEWEST_CASES} held-out cases", kept)
     before = best = _dice(kept, cases, labels)

@@ -1,0 +1,60 @@
+"""Deliver what a model found in one image: its mask, and what is asked for beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ushape.core.case import Case, Prediction
+from ushape.core.labels import Labels
+from ushape.io.dicom_seg import Kind
+from ushape.io.outputs import Grid, probabilities_name, write_overlay, write_probabilities
+from ushape.io.results import write_result
+from ushape.workflows.extras import Extras, write_extras
+from ushape.workflows.pictures import cut_planes
+from ushape.workflows.targets import Target
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written beside the masks, and which images are left out.
+
+    Attributes:
+        overlays: the image with the mask drawn on it, under overlays/.
+        probabilities: float16 of every class, under probabilities/.
+        extras: what else is written, see `Extras`.
+        skip_existing: leave images alone whose mask is there already.
+        axes: of the files' arrays, see `io.images.read_raster`; None reads them as in training.
+        series: which DICOM series, by UID or part of its description; "" where there is but one.
+        ending: the format of the masks, as "nrrd" or "dcm"; "" for each image's own.
+        segments: the kind of DICOM-SEG.
+    """
+
+    overlays: bool = False
+    probabilities: bool = False
+    skip_existing: bool = False
+    axes: str | None = None
+    extras: Extras = field(default_factory=Extras)
+    series: str = ""
+    ending: str = ""
+    segments: Kind = "BINARY"
+
+
+def write_outputs(target: Target, case: Case, prediction: Prediction, labels: Labels, options: OutputOptions) -> None:
+    """Write the mask of one image, and before it what lies beside it: where there is a mask, all is there.
+
+    Raises:
+        DataError: the format cannot hold it.
+        OutputError: the place cannot be written.
+    """
+    folder, grid = target.mask.parent, Grid(case.geometry, Path(case.source))
+    if options.overlays:
+        for name, image, label in cut_planes(case, prediction):
+            write_overlay(folder / "overlays" / f"{name}.png", image, label)
+    if options.probabilities and prediction.probabilities is not None:
+        path = folder / "probabilities" / probabilities_name(target.pair.image, case.name)
+        write_probabilities(path, prediction.probabilities.astype(np.float16), grid=grid)
+    write_extras(target, case, prediction, options.extras)
+    write_result(target.mask, prediction.label, labels, grid, series=target.pair.series, kind=options.segments)
