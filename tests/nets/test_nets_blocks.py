@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ushape.core.errors import ConfigError
 from ushape.nets.blocks import BlockConfig, ConvBlock, ConvSpec, ConvUnit, ResidualBlock, activate, make_stage
 from ushape.nets.cost import measure_cost
 from ushape.nets.unet import UNet, UNetConfig
@@ -42,6 +43,12 @@ def test_a_block_is_convolution_norm_activation_twice() -> None:
 def test_the_channels_in_the_middle_can_be_chosen(middle: str, width: int) -> None:
     block = ConvBlock(ConvSpec(6, 8, (3, 3), (1, 1)), BlockConfig(middle=middle))
     assert [conv.out_channels for conv in convolutions(block)] == [width, 8]
+
+
+@pytest.mark.parametrize(("middle", "channels"), [("half_in", (1, 8)), ("half_out", (8, 1))])
+def test_halving_one_channel_is_refused(middle: str, channels: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match=f"middle '{middle}': expected channels to halve, got 1"):
+        ConvBlock(ConvSpec(*channels, (3, 3), (1, 1)), BlockConfig(middle=middle))
 
 
 def test_a_residual_block_adds_its_input_before_the_last_activation() -> None:

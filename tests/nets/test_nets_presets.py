@@ -93,6 +93,11 @@ def test_a_preset_is_known_for_a_dimension_and_refused_in_others() -> None:
         preset("timm:resnet18", ndim=3)
 
 
+def test_a_preset_without_channels_or_classes_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"preset tiny\.in_channels: .*got 0"):
+        preset("tiny", in_channels=0)
+
+
 def test_an_unknown_preset_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="unknown preset 'transnet'; did you mean 'transunet'"):
         preset("transnet")

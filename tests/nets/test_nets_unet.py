@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ushape.core.config import parse_config
-from ushape.core.errors import ConfigError, ShapeError
+from ushape.core.errors import ConfigError, DataError, ShapeError
 from ushape.nets.blocks import BlockConfig
 from ushape.nets.init import weight_of
 from ushape.nets.presets import preset
@@ -202,6 +202,11 @@ def test_a_config_that_cannot_work_is_refused_with_the_reason(fields: dict[str, 
 def test_an_image_of_wrong_channels_or_rank_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises((ShapeError, TypeError)):
         UNet(small())(torch.zeros(shape))
+
+
+def test_an_image_of_integers_is_refused_or_stopped_by_its_annotation() -> None:
+    with pytest.raises((DataError, TypeError), match=r"floating-point|Float"):
+        UNet(small())(torch.zeros(1, 1, 16, 16, dtype=torch.uint8))
 
 
 def test_an_empty_image_is_refused() -> None:

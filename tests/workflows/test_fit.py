@@ -31,8 +31,9 @@ UNPADDED = {
 NETS: dict[str, dict[str, Any]] = {
     "unpadded convolutions": UNPADDED,
     "deep supervision": {"net.deep_supervision": True, "net.widths": [4, 8, 8]},
+    "the sum of all levels, supervised": {"net.fusion": "sum", "net.deep_supervision": True, "net.widths": [4, 8, 8]},
     "attention gates with a loss of their own": GATED,
-    "gates and deep supervision": {**GATED, "net.deep_supervision": True, "net.widths": [4, 8, 8]},
+    "gates over a pyramid": {**GATED, "net.fusion": "pyramid", "net.deep_supervision": True, "net.widths": [4, 8, 8]},
     "recomputed activations and bf16": {"net.checkpointing": True, "train.precision": "bf16"},
     "residual blocks, instance norm, linear upsampling": {
         "net.block.residual": True,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ushape.core.config import Config, choose
+from ushape.core.errors import ConfigError
 from ushape.nets.attention import CBAM, SpatialChannelExcite, SqueezeExcite
 from ushape.nets.grid import crop_to
 from ushape.nets.ndim import BATCH_NORMS, LAYERS, Dim, Make, PerAxis
@@ -167,6 +168,8 @@ class ResidualBlock(nn.Module):
 def conv_units(spec: ConvSpec, config: BlockConfig) -> list[ConvUnit]:
     """Build the convolutions of a block, one after the other."""
     middle = choose(config.middle, MIDDLES, "middle")(spec)
+    if middle < 1:
+        raise ConfigError(f"middle {config.middle!r}: expected channels to halve, got 1; take 'out', or more channels")
     widths = [*[middle] * (config.convs - 1), spec.out_channels]
     specs = [ConvSpec(spec.in_channels, widths[0], spec.kernel, spec.stride)]
     for width in widths[1:]:

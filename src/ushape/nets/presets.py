@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ushape.core.config import choose
+from ushape.core.config import choose, parse_config
 from ushape.core.errors import ConfigError
 from ushape.nets.attention import GateConfig
 from ushape.nets.blocks import BlockConfig
@@ -35,7 +35,7 @@ def preset(name: str, *, in_channels: int = 1, classes: int = 2, ndim: Dim | Non
         name: a key of `PRESETS`, or `timm:NAME` for an encoder of timm.
         ndim: spatial axes; None for those the preset is known for.
     Raises:
-        ConfigError: the name is unknown, or the network does not exist in that many dimensions.
+        ConfigError: the name is unknown, the network does not exist in that many dimensions, or a count is below 1.
     """
     if name.startswith("timm:"):
         entry = Preset(lambda _: pretrained_encoder(name), (2,))
@@ -43,9 +43,10 @@ def preset(name: str, *, in_channels: int = 1, classes: int = 2, ndim: Dim | Non
         entry = choose(name, PRESETS, "preset")
     dim = ndim or entry.dims[0]
     if dim not in entry.dims:
-        raise ConfigError(f"preset {name}: expected ndim {entry.dims[0]}, got {dim}; take a preset that has {dim} axes")
-    config = entry.make(dim).model_copy(update={"in_channels": in_channels, "classes": classes})
-    return UNetConfig.model_validate(config.model_dump())
+        dims = " or ".join(map(str, entry.dims))
+        raise ConfigError(f"preset {name}: expected ndim {dims}, got {dim}; take another preset for other axes")
+    asked = {"in_channels": in_channels, "classes": classes}
+    return parse_config(UNetConfig, entry.make(dim).model_dump() | asked, f"preset {name}")
 
 
 def build(config: UNetConfig, *, pretrained: bool = True) -> UNet:

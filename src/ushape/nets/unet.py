@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ushape.core.config import choose
-from ushape.core.errors import ShapeError
+from ushape.core.errors import DataError, ShapeError
 from ushape.nets.attention import AttentionGate, SelfAttention
 from ushape.nets.blocks import ConvSpec, Stage
 from ushape.nets.config import DecoderConfig, UNetConfig
@@ -126,6 +126,8 @@ class UNet(nn.Module):
             raise ShapeError(
                 f"UNet: expected an image of shape (batch, {config.in_channels}, {sizes}), got {tuple(x.shape)}"
             )
+        if not x.is_floating_point():
+            raise DataError(f"UNet: expected an image of floating-point numbers, got {x.dtype}; convert it: x.float()")
         if is_exporting():
             return
         if 0 in x.shape:
