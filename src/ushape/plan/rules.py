@@ -14,6 +14,7 @@ from ushape.patches.sampler import PatchConfig
 from ushape.plan.decision import Decision
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.intensity import choose_intensity, find_ct
+from ushape.plan.motion import plan_augment
 from ushape.plan.recipe import DataConfig, Reasons, Recipe
 from ushape.plan.shape import (
     choose_kernels,
@@ -95,6 +96,7 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
     batch, window = choose_batch(voxels, patch.value), choose_window(patch.value)
     may_overlap = labels.overlap != "none"
     loss, head = choose_overlap_loss() if may_overlap else choose_loss(fingerprint), choose_head(labels)
+    augment, why_augment = plan_augment(seen, patch.value)
     recipe = Recipe(
         head=head.value,
         data=DataConfig(channels=fingerprint.channels, labels=labels),
@@ -102,6 +104,7 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
         net=net,
         loss=loss.value,
         patches=PatchConfig(size=patch.value, batch=batch.value),
+        augment=augment,
         train=TrainConfig(),
         predict=PredictConfig(window=window.value, threshold=(0.5,) * (labels.count - 1) if may_overlap else "argmax"),
     )
@@ -116,6 +119,7 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
         "loss.dice.background": loss.reason,
         "patches.size": patch.reason,
         "patches.batch": batch.reason,
+        **why_augment,
         "predict.window.size": window.reason,
         "predict.window.overlap": "a quarter of the window" if len(patch.value) == 2 else "half a window",
         "train.minutes": "set it by --minutes; or --epochs for a number of epochs instead",
