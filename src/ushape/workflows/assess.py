@@ -65,7 +65,7 @@ def _need_objects(predictions: Path, table: ScoreTable) -> None:
     if any(one.true > 1 for one in found) and all(one.predicted <= 1 for one in found):
         raise DataError(
             f"{predictions}: expected a number of its own for each object, got at most one number in every file; "
-            "add --components to take each connected component for an object"
+            "evaluate the instances/ that predict --instances writes, or add --components to number what touches"
         )
 
 
