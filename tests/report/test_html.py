@@ -137,7 +137,7 @@ def test_everything_handed_in_is_on_the_page() -> None:
 def test_other_predictions_stand_beside_with_their_differences_and_what_was_left_out() -> None:
     one = PairedDifference("nuclei", "hd95_px", 3.0, 5.0, -2.0, -3.5, -0.5, 0.0004, 9, 7, 2, 0)
     versus = Versus("new", "old", PairedComparison((one,), ("a", "b"), only_second=("c",)), {"nuclei": [0.1, -0.2]})
-    text = read(replace(FULL, versus=versus)).text
+    text = read(replace(FULL, versus=versus, definitions={"hd95_px": "farthest, nearly"})).text
     for piece in ("new beside old", "HD95 (px)", "-2.000", "-3.500 to -0.500", "< 0.001", "7 / 2", "Only old has c"):
         assert piece in text
     assert "beside old" not in read(FULL).text

@@ -68,8 +68,8 @@ class PairedComparison:
 def compare_tables(first: ScoreTable, second: ScoreTable, *, seed: int = 0) -> PairedComparison:
     """Compare two tables over the cases that both have.
 
-    Measures that are neither good nor bad, such as volumes, are left out. p-values are of single comparisons, not
-    corrected for their number.
+    Foreground classes only; measures that are neither good nor bad, such as volumes, are left out. p-values are of
+    single comparisons, not corrected for their number.
 
     Raises:
         DataError: no case is in both.
@@ -79,16 +79,15 @@ def compare_tables(first: ScoreTable, second: ScoreTable, *, seed: int = 0) -> P
     >>> grid = {"classes": 2, "spacing": (1.0, 1.0), "unit": "px", "name": "a"}
     >>> truth, guess = np.array([[0, 1, 1]]), np.array([[0, 0, 1]])
     >>> tables = [ScoreTable((score_case(mask, truth, **grid),)) for mask in (truth, guess)]
-    >>> found = compare_tables(*tables).differences[1]
+    >>> found = compare_tables(*tables).differences[0]
     >>> found.class_name, found.measure, round(found.difference, 3), found.better
     ('1', 'dice', 0.333, 1)
     """
     pairs = _pair_cases(first, second)
     measures = [measure for measure in first.class_measures if better_sign(measure)]
-    names = dict.fromkeys(one.name for case, _ in pairs for one in case.classes)
-    found = [
-        _compare(name, measure, _pair_values(pairs, name, measure), seed) for measure in measures for name in names
-    ]
+    names = dict.fromkeys(one.name for case, _ in pairs for one in case.foreground)
+    both = [(name, measure) for name in names for measure in measures]
+    found = [_compare(name, measure, _pair_values(pairs, name, measure), seed) for name, measure in both]
     found += [_compare_cases(pairs, measure, seed) for measure in first.case_measures if better_sign(measure)]
     shared = tuple(case.case_name for case, _ in pairs)
     only = [tuple(c.case_name for c in table.cases if c.case_name not in shared) for table in (first, second)]

@@ -43,10 +43,11 @@ def show_cases(scores: Sequence[Row], definitions: Mapping[str, str]) -> Html:
 
 
 def show_differences(versus: Versus, definitions: Mapping[str, str]) -> Html:
-    """Set one line for each class and measure: both means, how far apart they are, and whether that may be chance."""
+    """Set one line for each class and defined measure: both means, how far apart, and if that may be chance."""
     titles = (versus.name, versus.other, "difference", "better / worse", "p", "cases")
     head = [tag("th", "class"), tag("th", "measure"), *(tag("th", title, class_="number") for title in titles)]
-    lines = [_difference_line(one, definitions) for one in versus.comparison.differences if one.cases]
+    shown = [one for one in versus.comparison.differences if one.cases and one.measure in definitions]
+    lines = [_difference_line(one, definitions) for one in shown]
     return table(head, lines, caption=f"{versus.name} beside {versus.other}")
 
 

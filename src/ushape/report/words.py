@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,8 +11,18 @@ import numpy as np
 from ushape.report.contents import Aggregate, Baseline, Versus
 
 NO_VALUE = "-"
-UNITS = {"mm": "mm", "px": "px", "ml": "ml", "um": "µm", "s": "s"}
-NAMES = {"dice": "Dice", "iou": "IoU", "hd": "HD", "hd95": "HD95", "assd": "ASSD", "nsd": "NSD", "f1": "F1", "ap": "AP"}
+UNITS = {"mm": "mm", "px": "px", "ml": "ml", "um": "µm", "s": "s", "pct": "%"}
+NAMES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "hd": "HD",
+    "hd95": "HD95",
+    "assd": "ASSD",
+    "nsd": "NSD",
+    "f1": "F1",
+    "ap": "AP",
+    "aji": "AJI",
+}
 WHAT_DICE_IS = (
     "Dice says how well the predicted area and the true area coincide: 1 is perfect, 0 means that they do not overlap."
 )
@@ -100,8 +111,8 @@ def format_duration(seconds: float) -> str:
 def measure_heading(measure: str) -> str:
     """Turn a column's name into a heading with its unit.
 
-    >>> measure_heading("hd95_mm"), measure_heading("boundary_f1"), measure_heading("nsd_2px")
-    ('HD95 (mm)', 'Boundary F1', 'NSD 2 px')
+    >>> [measure_heading(column) for column in ("hd95_mm", "mean_ap", "nsd_2px", "boundary_f1_0.75pct")]
+    ['HD95 (mm)', 'Mean AP', 'NSD 2 px', 'Boundary F1 0.75 %']
     """
     *words, last = measure.split("_")
     unit = f" ({UNITS[last]})" if words and last in UNITS else ""
@@ -167,5 +178,6 @@ def explain_versus(versus: Versus) -> list[str]:
 
 
 def _spaced(word: str) -> str:
-    number = word.rstrip("".join(UNITS.values()))
-    return f"{number} {word[len(number) :]}" if number.isdigit() and number != word else word
+    number = word.rstrip(string.ascii_letters)
+    unit = word[len(number) :]
+    return f"{number} {UNITS[unit]}" if number and unit in UNITS else word
