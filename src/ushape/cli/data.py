@@ -23,13 +23,14 @@ def check(
     data: Annotated[Path, typer.Argument(help="Data set: a folder with images/ and masks/, dataset.json or a CSV.")],
     fix: Annotated[Path | None, Flag(help="Also write a repaired copy into this new folder.")] = None,
     axes: Annotated[str, Flag(help="Axes of TIFFs that do not say, as ZYX or CYX.")] = "",
+    strict: Annotated[bool, Flag("--strict", help="A mask on another grid than its image is an error.")] = False,
     as_json: Annotated[bool, Flag("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Read every file and list what is wrong; exit code 1 if a file is faulty (instance maps need --foreground)."""
     from ushape.io.faults import check_dataset
     from ushape.io.repair import fix_dataset
 
-    faults = check_dataset(data, axes=axes)
+    faults = check_dataset(data, axes=axes, strict=strict)
     repairs = fix_dataset(data, fix, axes=axes) if fix else []
     errors = sum(fault.severity == "error" for fault in faults)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,12 +50,39 @@ def print_facts(path: Path, size: str, diagram: Path | None, *, as_json: bool) -
         print_json(facts)
         return
     recipe = facts.pop("recipe", None)
-    for name, value in facts.items():
-        typer.echo(f"{name}: {value}")
+    print_values(facts)
     if diagram:
         typer.echo(f"diagram: {diagram}")
     if recipe:
         typer.echo(f"\n{recipe}")
+
+
+def print_values(facts: Mapping[str, Any], indent: str = "") -> None:
+    """Print facts as lines of `name: value`, those within others below them."""
+    for name, value in facts.items():
+        title = f"{indent}{name.replace('_', ' ')}:"
+        if isinstance(value, Mapping):
+            typer.echo(title if value else f"{title} none")
+            print_values(value, f"{indent}  ")
+        else:
+            typer.echo(f"{title} {show_value(value)}")
+
+
+def show_value(value: object) -> str:
+    """Write a fact for a person.
+
+    >>> show_value(1234567), show_value(0.81234), show_value([1, 2]), show_value(None), show_value(True)
+    ('1,234,567', '0.8123', '1, 2', 'none', 'yes')
+    """
+    if value is None or value in ([], ()):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(show_value, value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def look_at(path: Path) -> dict[str, Any]:
@@ -63,6 +91,10 @@ def look_at(path: Path) -> dict[str, Any]:
     Raises:
         DataError: there is nothing of the kind.
     """
+    from ushape.io.dicom import is_dicom_folder
+
+    if (path.is_file() and path.suffix.lower() == ".zip") or is_dicom_folder(path):
+        return _series_facts(path)
     if path.is_file():
         return _model_facts(path)
     if (path / "recipe.toml").is_file():
@@ -102,6 +134,16 @@ def _run_facts(path: Path) -> dict[str, Any]:
         "best": {name: kind(best[name]) for name, kind in BEST.items() if name in best},
         "recipe": (path / "recipe.toml").read_text(encoding="utf-8"),
     }
+
+
+def _series_facts(path: Path) -> dict[str, Any]:
+    from ushape.io.dicom import list_series
+
+    series = {
+        one.uid: {"description": one.description, "modality": one.modality, "slices": one.slices, "size": one.size}
+        for one in list_series(path)
+    }
+    return {"dicom": str(path), "series": series}
 
 
 def _data_facts(path: Path) -> dict[str, Any]:

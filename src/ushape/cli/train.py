@@ -25,6 +25,7 @@ FIELDS = {
     "workers": "train.workers",
     "threads": "train.threads",
     "axes": "data.axes",
+    "strict": "data.strict",
     "fold": "data.fold",
     "folds": "data.folds",
     "start": "train.start",
@@ -50,6 +51,7 @@ def train(
     workers: Annotated[int | None, Flag(min=0, help="Processes that cut patches ahead.")] = None,
     threads: Annotated[int | None, Flag(min=0, help="CPU threads; 0 for all cores.")] = None,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX or CYX.")] = None,
+    strict: Annotated[bool, Flag("--strict", help="Refuse masks on another grid than their image's.")] = False,
     changes: Annotated[list[str] | None, Flag("--set", help="Any field of the recipe: net.up=transpose.")] = None,
     resume: Annotated[Path | None, Flag(help="Go on with this run folder.")] = None,
     as_json: Annotated[bool, Flag("--json", help="Print events as JSON lines; the last one is the result.")] = False,
@@ -64,7 +66,7 @@ def train(
         "patience": patience,
     }
     flags |= {"device": device, "workers": workers, "threads": threads, "axes": axes, "fold": fold, "folds": folds}
-    flags |= {"start": start}
+    flags |= {"start": start, "strict": strict or None}
     fields = collect_changes({name: value for name, value in flags.items() if value is not None}, changes or [])
     if resume is not None:
         if data or output or recipe or foreground or fields:

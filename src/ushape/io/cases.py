@@ -157,7 +157,7 @@ def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raste
     raise GridMismatch(
         f"{path}: expected the grid of its image ({describe_grid(space, image.geometry)}), got "
         f"{describe_grid(size, found.geometry)}{f', {shift:.3g} voxels off' if shift else ''}; "
-        "export it on the image's grid, or let it be resampled",
+        "export it on the image's grid, or leave out --strict to have it resampled",
         image.geometry,
         found.geometry,
         shift,

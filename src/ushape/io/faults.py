@@ -21,13 +21,14 @@ __all__ = ["Fault", "check_dataset", "look_at"]
 _THREADS = 2
 
 
-def check_dataset(folder: Path, *, axes: str = "") -> list[Fault]:
+def check_dataset(folder: Path, *, axes: str = "", strict: bool = False) -> list[Fault]:
     """Read every file of a data set and list what is wrong, errors first, then by file name.
 
     Two threads read, so that at most two pairs are in memory.
 
     Args:
         axes: see `read_raster`.
+        strict: whether a mask on another grid than its image is an error.
     """
     try:
         found = scan_dataset(folder)
@@ -37,7 +38,7 @@ def check_dataset(folder: Path, *, axes: str = "") -> list[Fault]:
     with ThreadPoolExecutor(_THREADS) as pool:
         looks = list(pool.map(lambda pair: look_at(pair, axes=axes or found.axes), pairs))
     faults = _find_strays(found.matching, folder)
-    faults += [fault for look in looks for fault in (*look.faults, *judge_pair(look))]
+    faults += [fault for look in looks for fault in (*look.faults, *judge_pair(look, strict=strict))]
     faults += [fault for check in DATASET_CHECKS for fault in check(looks)]
     faults += check_labels(looks, found.labels)
     return sorted(faults, key=lambda fault: (fault.severity != "error", natural_key(fault.file)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ushape.core.case import Geometry
@@ -16,13 +17,17 @@ NEAR_GRID = 1.0
 """Voxels: so much a mask's header may be off and still mean the image's grid."""
 
 
-def judge_pair(look: Look) -> list[Fault]:
-    """Say what is wrong with the files of a case that could be read."""
+def judge_pair(look: Look, *, strict: bool = False) -> list[Fault]:
+    """Say what is wrong with the files of a case that could be read.
+
+    Args:
+        strict: whether a mask on another grid than its image is an error.
+    """
     faults = _judge_image(look.pair.image, look.image) if look.image else []
     for path, mask in look.masks:
         faults += _judge_mask(path, mask, is_one_class=bool(look.pair.class_masks))
         if look.image:
-            faults += _judge_together(path, look.image, mask)
+            faults += _judge_together(path, look.image, mask, strict=strict)
     return faults
 
 
@@ -54,7 +59,7 @@ def _judge_mask(path: Path, mask: MaskFacts, *, is_one_class: bool) -> list[Faul
     return faults
 
 
-def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts) -> list[Fault]:
+def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts, *, strict: bool) -> list[Fault]:
     if image.digest == mask.digest and image.low < image.high:
         return [Fault("error", path, "the mask is a copy of the image", "put the true mask here")]
     if "px" in (image.geometry.unit, mask.geometry.unit) or len(image.space) != len(mask.space):
@@ -62,7 +67,7 @@ def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts) -> list[Faul
             return []
         what = f"mask has size {show_size(mask.space)} but image has {show_size(image.space)}"
         return [Fault("error", path, what, "export it again on the image's grid")]
-    return _judge_grids(path, image, mask)
+    return [replace(fault, severity="error") if strict else fault for fault in _judge_grids(path, image, mask)]
 
 
 def _judge_grids(path: Path, image: ImageFacts, mask: MaskFacts) -> list[Fault]:

@@ -40,6 +40,7 @@ class DataConfig(Config):
         validation: share of the cases that validate under fold "share"; single cases train without validation.
         groups: regular expression that finds the patient in a case's name; patients are never split. "" for none.
         axes: what the axes of the files' arrays are, such as "ZYX" for a TIFF that does not say; "" believes the file.
+        strict: refuse a label that lies on another grid than its image; else it is resampled, with a warning.
     """
 
     channels: Annotated[int, Field(ge=1)] = 1
@@ -49,6 +50,7 @@ class DataConfig(Config):
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
     groups: str = ""
     axes: str = ""
+    strict: bool = False
 
 
 class Recipe(Config):

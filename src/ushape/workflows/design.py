@@ -70,7 +70,14 @@ def design(request: FitRequest, listener: Listener) -> Design:
     text = read_file(request.recipe) if request.recipe else ""
     table = parse_toml(text, where)
     wishes = read_wishes(table, request.changes, where, foreground=request.foreground)
-    data = survey(request.data, listener, labels=wishes.labels, foreground=wishes.foreground, axes=wishes.axes)
+    data = survey(
+        request.data,
+        listener,
+        labels=wishes.labels,
+        foreground=wishes.foreground,
+        axes=wishes.axes,
+        strict=wishes.strict,
+    )
     planned, reasons = make_plan(data.fingerprint, data.labels, slices=wants_slices(wishes, data.fingerprint.ndim))
     planned = with_fields(planned, {"data.axes": data.found.axes}, "recipe")
     tuned = plan_from(planned, wishes.start)

@@ -63,10 +63,16 @@ def prepare(data: Path, recipe: Recipe, folder: Path, listener: Listener) -> Sto
 
 
 def load_pair(pair: Pair, recipe: Recipe, listener: Listener) -> Case:
-    """Read a pair as a recipe says; a label on another grid is resampled onto its image's, with a warning."""
+    """Read a pair as a recipe says; a label on another grid is resampled onto its image's, with a warning, or refused.
+
+    Raises:
+        GridMismatch: it lies on another grid, and the recipe is strict.
+    """
+    data = recipe.data
 
     def regrid(label: AnyLabel, own: Geometry, image: Geometry, shape: tuple[int, ...]) -> AnyLabel:
         listener(Message(f"{pair.name}: its label lies on another grid; resampled onto the image's", "warning"))
         return resample_label_onto(label, own, image, shape)
 
-    return load_case(pair, recipe.data.labels, channels=recipe.data.channels, axes=recipe.data.axes, regrid=regrid)
+    regrid_or_refuse = None if data.strict else regrid
+    return load_case(pair, data.labels, channels=data.channels, axes=data.axes, regrid=regrid_or_refuse)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ushape.core.events import Listener, Message
+from ushape.core.events import Listener
 from ushape.core.labels import Labels, flatten
-from ushape.io.cases import load_case, mask_axes
-from ushape.io.label_values import LabelFacts, count_overlapping, describe_labels, guess_labels
-from ushape.io.layouts import DatasetFiles, Pair, find_dataset, show_size
+from ushape.io.cases import Regrid, load_case, mask_axes
+from ushape.io.label_values import count_overlapping, describe_labels, guess_labels
+from ushape.io.layouts import DatasetFiles, Pair, find_dataset
 from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
 from ushape.plan.fingerprint import Fingerprint, take_fingerprint
 from ushape.prep.label_grid import resample_label_onto
+from ushape.workflows.tell import tell_data
 
 READERS = 2
 """Threads that read; each holds one case."""
@@ -32,7 +33,13 @@ class DataSet:
 
 
 def survey(
-    folder: Path, listener: Listener, *, labels: Labels | None = None, foreground: bool = False, axes: str = ""
+    folder: Path,
+    listener: Listener,
+    *,
+    labels: Labels | None = None,
+    foreground: bool = False,
+    axes: str = "",
+    strict: bool = False,
 ) -> DataSet:
     """Find the pairs of a data set, read every file once, and say what is there.
 
@@ -40,6 +47,7 @@ def survey(
         labels: the classes, if a recipe names them; else the data set may, else they are guessed from the masks.
         foreground: whether every label value above 0 is taken as one class.
         axes: of the files' arrays, see `io.images.read_raster`.
+        strict: refuse labels on another grid than their image's.
     Raises:
         DataError: the folder holds no data set, or one that cannot be trained on.
     """
@@ -49,23 +57,23 @@ def survey(
     if labels is None and found.labels is not None and not foreground:
         labels = found.labels
     labels = labels or guess_labels(values, foreground=foreground)
-    cases, shares = _look(replace(found, axes=axes), labels)
+    cases, shares = _look(replace(found, axes=axes), labels, None if strict else resample_label_onto)
     fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
     if labels.overlap != "none":
         fingerprint = fingerprint.model_copy(update={"class_shares": shares})
-    _tell(folder, values, labels, fingerprint, listener)
+    tell_data(folder, values, labels, fingerprint, listener)
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
 
 
-def _look(found: DatasetFiles, labels: Labels) -> tuple[dict[str, CaseFacts], tuple[float, ...]]:
+def _look(found: DatasetFiles, labels: Labels, regrid: Regrid | None) -> tuple[dict[str, CaseFacts], tuple[float, ...]]:
     """Take the facts of every case, by file name, and the shares of classes that may overlap.
 
-    A label on another grid is brought onto its image's.
+    A label on another grid is brought onto its image's, or refused.
     """
     samples = samples_per_case(len(found.pairs))
 
     def look(pair: Pair) -> tuple[CaseFacts, list[int]]:
-        case = load_case(pair, labels, axes=found.axes, regrid=resample_label_onto)
+        case = load_case(pair, labels, axes=found.axes, regrid=regrid)
         label = np.zeros(case.space, np.int16) if case.label is None else case.label
         return take_facts(replace(case, label=flatten(label)), samples), count_overlapping(label)
 
@@ -74,25 +82,3 @@ def _look(found: DatasetFiles, labels: Labels) -> tuple[dict[str, CaseFacts], tu
     sums = np.sum(voxels, axis=0)
     shares = tuple((sums[1:] / sums[0]).tolist())
     return {pair.image.name: fact for pair, fact in zip(found.pairs, facts, strict=True)}, shares
-
-
-def _tell(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerprint, listener: Listener) -> None:
-    sizes = {show_size(facts.min_size), show_size(facts.max_size)}
-    size = " to ".join(sorted(sizes)) if len(sizes) > 1 else f"all {sizes.pop()}"
-    channels = f"{facts.channels} channel{'s' if facts.channels > 1 else ''}"
-    spacing = "" if facts.unit == "px" else f" of {'x'.join(f'{step:g}' for step in facts.spacing)} mm"
-    voxels = f"{size} {'pixels' if facts.ndim == 2 else 'voxels'}{spacing}"
-    listener(Message(f"{folder}: {facts.cases} images with masks, {voxels}, {channels}, {facts.dtype}"))
-    shares = ", ".join(f"{n} {s:.1%}" for n, s in zip(labels.names, facts.class_shares, strict=True))
-    if labels.merge == "foreground":
-        listener(Message(f"labels: {len(values.values)} values, trained as foreground against background; {shares}"))
-    elif labels.overlap != "none":
-        listener(Message(f"labels: {labels.count - 1} classes that may overlap; {shares}"))
-        return
-    else:
-        listener(Message(f"labels: values {', '.join(map(str, labels.values))}; {shares}"))
-    if labels.merge == "none" and len(labels.values) > 2 and labels.values == tuple(range(labels.count)):
-        listener(Message("if these values count objects rather than name classes, train with --foreground"))
-    empty = len(values.without_foreground)
-    if empty:
-        listener(Message(f"{empty} of {facts.cases} masks hold no foreground; they train as background", "warning"))

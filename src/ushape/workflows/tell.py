@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ushape.core.events import Message, count
+from pathlib import Path
+
+from ushape.core.events import Listener, Message, count
+from ushape.core.labels import Labels
+from ushape.io.label_values import LabelFacts
 from ushape.io.layouts import show_size
+from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.recipe import Recipe
 from ushape.train.config import Choices
 
@@ -41,3 +46,26 @@ def tell_choices(choices: Choices) -> str:
     pace = f", {choices.seconds_per_step:.2g} s a step" if choices.seconds_per_step else ""
     steps = f"{count(choices.epochs, 'epoch')} of {count(choices.steps_per_epoch, 'step')}{pace}"
     return f"{choices.device}, {choices.precision}{layout}: {steps}"
+
+
+def tell_data(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerprint, listener: Listener) -> None:
+    """Say what a data set is: its images, its classes, and what may surprise."""
+    sizes = {show_size(facts.min_size), show_size(facts.max_size)}
+    size = " to ".join(sorted(sizes)) if len(sizes) > 1 else f"all {sizes.pop()}"
+    channels = f"{facts.channels} channel{'s' if facts.channels > 1 else ''}"
+    spacing = "" if facts.unit == "px" else f" of {'x'.join(f'{step:g}' for step in facts.spacing)} mm"
+    voxels = f"{size} {'pixels' if facts.ndim == 2 else 'voxels'}{spacing}"
+    listener(Message(f"{folder}: {facts.cases} images with masks, {voxels}, {channels}, {facts.dtype}"))
+    shares = ", ".join(f"{n} {s:.1%}" for n, s in zip(labels.names, facts.class_shares, strict=True))
+    if labels.merge == "foreground":
+        listener(Message(f"labels: {len(values.values)} values, trained as foreground against background; {shares}"))
+    elif labels.overlap != "none":
+        listener(Message(f"labels: {labels.count - 1} classes that may overlap; {shares}"))
+        return
+    else:
+        listener(Message(f"labels: values {', '.join(map(str, labels.values))}; {shares}"))
+    if labels.merge == "none" and len(labels.values) > 2 and labels.values == tuple(range(labels.count)):
+        listener(Message("if these values count objects rather than name classes, train with --foreground"))
+    empty = len(values.without_foreground)
+    if empty:
+        listener(Message(f"{empty} of {facts.cases} masks hold no foreground; they train as background", "warning"))

@@ -21,6 +21,7 @@ class Wishes:
         labels: the classes, if their values are named.
         foreground: whether every label value above 0 is one class.
         axes: of the files' arrays, "" if nothing is said.
+        strict: refuse labels on another grid than their image's.
         ndim: of the net, or None.
         start: the model to start from, or "none".
     """
@@ -28,6 +29,7 @@ class Wishes:
     labels: Labels | None
     foreground: bool
     axes: str
+    strict: bool
     ndim: object
     start: str
 
@@ -47,6 +49,7 @@ def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str
         labels=parse_config(Labels, labels, f"{where}: data.labels") if "values" in labels else None,
         foreground=foreground or labels.get("merge") == "foreground",
         axes=str(changes.get("data.axes", data.get("axes", ""))),
+        strict=changes.get("data.strict", data.get("strict", False)) is True,
         ndim=changes.get("net.ndim", _table_at(table, "net").get("ndim")),
         start=str(changes.get("train.start", _table_at(table, "train").get("start", "none"))),
     )
