@@ -14,6 +14,7 @@ from ushape.patches.warp import WarpConfig, apply_warp, draw_warp
 
 NO_SHADE = ShadeConfig(brightness=0, contrast=0, gamma=0, noise=0)
 ALL_SHADES = ShadeConfig(brightness=1, contrast=1, gamma=1, noise=1)
+EXTRA_SHADES = ("saturation", "gray", "hue", "inversion", "blur", "offset", "low_resolution", "gamma_inverted")
 STILL = WarpConfig(flip=False, rotate90=False, rotation=0, scale=0)
 
 
@@ -115,3 +116,14 @@ def test_rotation_keeps_proportions_in_patches_that_are_not_square() -> None:
     for step in range(4):
         _, moved = augment(label[:, None].float(), label, AugmentConfig(warp=config, shade=NO_SHADE), (0, step))
         assert 58 <= int(moved[:, 10:22, 26:38].sum()) <= 70  # further out there are mirror images
+
+
+@pytest.mark.parametrize("space", [(16, 16), (8, 12, 12)])
+def test_applying_reads_no_value_back_from_the_device(space: tuple[int, ...]) -> None:
+    """On "meta" nothing has a value: whatever would leave the device, to steer or to compute, fails there."""
+    image, label = torch.zeros(2, 3, *space, device="meta"), torch.zeros(2, *space, device="meta", dtype=torch.int16)
+    fields = dict.fromkeys((*ALL_SHADES.model_fields_set, *EXTRA_SHADES), 1.0)
+    shade = ShadeConfig.model_validate(fields | {"noise": 0.0})  # torch has no generator for this device
+    moved, classes = augment(image, label, AugmentConfig(warp=BEND, shade=shade), (0, 0))
+    assert (moved.device.type, classes.device.type) == ("meta", "meta")
+    assert (moved.shape, classes.dtype) == (image.shape, torch.int16)
