@@ -24,7 +24,9 @@ def test_one_case_is_not_described_as_a_spread() -> None:
 def test_an_interval_is_explained_only_where_there_is_one() -> None:
     alone = Aggregate("nuclei", "dice", 0.9, math.nan, math.nan, 1)
     assert any("95 % interval" in sentence for sentence in explain_scores([MEAN], [0.9, 0.8], None))
-    assert not any("95 % interval" in sentence for sentence in explain_scores([alone], [0.9], None))
+    without = explain_scores([alone], [0.9], None)
+    assert not any("95 % interval" in sentence for sentence in without)
+    assert any("fewer than five cases" in sentence for sentence in without)
 
 
 @pytest.mark.parametrize(("dice", "verdict"), [(0.8, "0.100 better"), (0.95, "0.050 worse"), (0.9, "no better")])

@@ -151,7 +151,7 @@ def _spread(data: ReportData) -> Section:
         plot_spread(values_by_class(data.scores, name), measure_heading(name), size_limits, "distance") for name in far
     ]
     note = (
-        "Each dot is one case; the box holds the middle half of the cases and its line is the median. "
+        "Each dot is one case; of four cases or more a box holds the middle half, and its line is the median. "
         "In brackets: the number of cases. The axis of Dice need not start at 0."
     )
     if far:
@@ -173,7 +173,7 @@ def _versus(data: ReportData) -> Section:
 def _classes(data: ReportData) -> Section:
     absent = "No class has a score."
     body = show_classes(data.aggregates, data.definitions) if data.aggregates else None
-    note = tag("p", "Means over the cases; below each its 95 % interval.", class_="note")
+    note = tag("p", "Means over the cases; below each its 95 % interval, from five cases on.", class_="note")
     return Section("classes", "Scores per class", join([body, note]) if body else None, absent)
 
 

@@ -30,6 +30,7 @@ WHAT_THE_INTERVAL_IS = (
     "The 95 % interval is the range in which the mean is expected to lie if other cases of the same kind were scored."
 )
 
+WHY_NO_INTERVAL = "There is no interval: fewer than five cases say too little about how other cases would score."
 WHAT_A_DIFFERENCE_IS = (
     "Compared are the {cases} that both have. A dot is one case: to the right of 0 {name} has the higher Dice, to the "
     "left {other}. The difference is the mean over the cases, below it its 95 % interval; better / worse counts cases."
@@ -127,8 +128,9 @@ def explain_scores(aggregates: Sequence[Aggregate], dices: Sequence[float], base
     sentences = [WHAT_DICE_IS]
     if dices:
         sentences.append(describe_spread(dices))
-    if any(not math.isnan(item.low) for item in aggregates):
-        sentences.append(WHAT_THE_INTERVAL_IS)
+    if aggregates:
+        has_interval = any(not math.isnan(item.low) for item in aggregates)
+        sentences.append(WHAT_THE_INTERVAL_IS if has_interval else WHY_NO_INTERVAL)
     if baseline is not None and means:
         sentences.append(compare_baseline(sum(means) / len(means), baseline))
     return sentences
