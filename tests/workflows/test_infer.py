@@ -1,5 +1,7 @@
 """A model applied to files: any size and format, the mask on the input's pixels in the label's own values."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -295,3 +297,10 @@ def test_a_missing_model_is_told_with_what_to_give(tmp_path: Path) -> None:
         load(tmp_path / "nowhere.safetensors")
     with pytest.raises(ModelFileError, match=r"model\.safetensors: expected a model file"):
         load(tmp_path)
+
+
+def test_prediction_loads_nothing_that_only_training_and_reports_need() -> None:
+    code = "import sys, ushape.workflows.infer, ushape.workflows.model; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"lightning", "matplotlib", "skimage", "scipy", "ushape.measure", "ushape.report"}
+    assert heavy & set(done.stdout.split()) == set()

@@ -22,7 +22,7 @@ from ushape.predict.compose import OnceIfConstant
 from ushape.predict.engines import Engine
 from ushape.predict.layout import Axis, Region, cut_blocks, lay_windows
 
-SLAB_BYTES = 2.0**30
+SLAB_BYTES = 2.0**31
 """What a slab may take. If whole planes need more, they are cut into blocks, and windows across a cut run twice."""
 
 Part = tuple[Region, ndarray]
