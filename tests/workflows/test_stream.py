@@ -24,6 +24,7 @@ from ushape.prep.pipeline import PrepConfig
 from ushape.workflows import infer, stream
 from ushape.workflows.infer import OutputOptions, predict_files
 from ushape.workflows.model import Model
+from ushape.workflows.runtime import Running
 
 SIZE = {2: (40, 48), 3: (10, 12, 14)}
 LABELS = Labels(names=("background", "a", "b"), values=(0, 7, 200))
@@ -37,7 +38,7 @@ def make_model(ndim: int, channels: int, **prep: object) -> Model:
         patches={"size": SIZE[ndim]},
         predict=PredictConfig(window=WindowConfig(size=SIZE[ndim], overlap=0.25, batch=2)),
     )
-    return Model(recipe, Position(3), recipe.predict)
+    return Model(Running(recipe, Position(3)), recipe.predict)
 
 
 def write_tiff(path: Path) -> None:

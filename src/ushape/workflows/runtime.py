@@ -20,7 +20,6 @@ from ushape.train.probe import choose_device
 from ushape.workflows.engine import make_engine
 from ushape.workflows.foreign import fit_foreign
 from ushape.workflows.formats import FORMATS
-from ushape.workflows.speed import cached_export, rank_engines
 from ushape.workflows.stored import read_model
 
 ABLE: dict[str, tuple[str, ...]] = {
@@ -72,6 +71,8 @@ def run_model(file: Path, engine: str, device: str, recipe: Path | None = None) 
     """
     source, able = _read_source(file, device, recipe), ABLE.get(file.suffix, ("torch",))
     if engine == "auto":
+        from ushape.workflows.speed import rank_engines  # which can train, measure and export
+
         trial = (1, source.recipe.data.channels, *source.recipe.predict.window.size)
         ranking = rank_engines(file, {name: partial(ENGINES[name], source) for name in able}, trial)
         return Running(source.recipe, ENGINES[ranking.best](source), ranking.tell())
@@ -102,6 +103,8 @@ def _open_torch(source: Source) -> Engine:
 
 
 def _open_exported(source: Source, name: str) -> Engine:
+    from ushape.workflows.speed import cached_export
+
     path = source.file if is_exported(source.file) else cached_export(source.file)
     engine = FORMATS[name].open(path, source.recipe, source.precision)
     return fit_foreign(engine, path, source.recipe) if source.foreign else engine
