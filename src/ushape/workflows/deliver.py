@@ -13,7 +13,6 @@ from ushape.io.dicom_seg import Kind
 from ushape.io.outputs import Grid, probabilities_name, write_overlay, write_probabilities
 from ushape.io.results import write_result
 from ushape.workflows.extras import Extras, write_extras
-from ushape.workflows.pictures import cut_planes
 from ushape.workflows.targets import Target
 
 
@@ -51,6 +50,8 @@ def write_outputs(target: Target, case: Case, prediction: Prediction, labels: La
     """
     folder, grid = target.mask.parent, Grid(case.geometry, Path(case.source))
     if options.overlays:
+        from ushape.workflows.pictures import cut_planes  # which brings the report's measures
+
         for name, image, label in cut_planes(case, prediction):
             write_overlay(folder / "overlays" / f"{name}.png", image, label)
     if options.probabilities and prediction.probabilities is not None:
