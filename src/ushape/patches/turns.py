@@ -20,10 +20,9 @@ def turn_and_flip(
     """
     if not (flip.any() or turns.any()):
         return patches
-    ndim = flip.shape[1]
-    turned = torch.empty_like(patches)
-    for target, patch, mirrored, quarters in zip(turned, patches, flip, turns.tolist(), strict=True):
-        axes = [int(axis) - ndim for axis in mirrored.nonzero()[0]]
+    ndim, turned = flip.shape[1], []
+    for patch, mirrored, quarters in zip(patches.unbind(), flip.tolist(), turns.tolist(), strict=True):
+        axes = [axis - ndim for axis, is_mirrored in enumerate(mirrored) if is_mirrored]
         moved = patch.flip(axes) if axes else patch
-        target.copy_(moved.rot90(quarters, (-2, -1)) if quarters else moved)
-    return turned
+        turned.append(moved.rot90(quarters, (-2, -1)) if quarters else moved)
+    return torch.stack(turned)
