@@ -3,25 +3,38 @@
 import logging
 import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tests.train.tiny import fit_tiny, weights
+from safetensors.torch import load_file
+from tests.train.tiny import Heard, fit_tiny, weights
 
-from ushape.core.errors import ConfigError, OutputError, TrainingError
+from ushape.core.errors import ConfigError, DataError, OutputError, TrainingError
+from ushape.core.labels import Labels
 from ushape.train import module
 from ushape.train.run_folder import RunFolder
+from ushape.workflows import survey as survey_module
 from ushape.workflows import training as training_module
 
 
-def test_a_loss_that_is_not_finite_ends_the_training_with_advice_and_leaves_nothing(
+def test_a_loss_that_is_not_finite_ends_the_training_with_advice_and_keeps_the_batch(
     blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "compute_loss", lambda net, *_: sum(p.sum() for p in net.parameters()) * math.nan)
-    with pytest.raises(TrainingError, match=r"step 0: the loss is nan; lower the rate \(--lr\), or check the images"):
+    seen = []
+
+    def fail(net: torch.nn.Module, _loss: object, _gates: object, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        seen.append(batch)
+        return sum((p.sum() for p in net.parameters()), torch.zeros(())) * math.nan
+
+    monkeypatch.setattr(module, "compute_loss", fail)
+    advice = r"step 0: the loss is nan; lower the rate \(--lr\), or check .*; the batch is kept in (\S+)$"
+    with pytest.raises(TrainingError, match=advice):
         fit_tiny(blobs, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    kept = load_file(RunFolder(tmp_path / "run").evidence)
+    assert kept.keys() == {"image", "label"}
+    assert all(torch.equal(kept[name], seen[0][name]) for name in kept)
 
 
 def test_a_loss_that_explodes_later_leaves_the_best_model_and_a_log(
@@ -123,3 +136,39 @@ def test_a_place_that_is_taken_is_refused_and_stays_as_it_is(blobs: Path, tmp_pa
     with pytest.raises(OutputError, match=r"already there; .* choose another place with -o"):
         fit_tiny(blobs, place)
     assert note.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss.bce.weight": 1}, r'loss\.bce: expected head = "sigmoid", got "softmax"'),
+        ({"loss.class_weights": [1, 2, 3]}, r"loss\.class_weights needs 2 numbers, one per class, or none"),
+        ({"train.optim.optimizer": "sgd", "train.optim.momentum": 0}, "nesterov needs a momentum above 0"),
+        ({"patches.size": [32]}, r"patches\.size needs 2 numbers"),
+        ({"net.in_channels": 3}, r"net\.in_channels must be data\.channels, 1"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused_before_anything_is_written(
+    blobs: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fit_tiny(blobs, tmp_path / "run", changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_that_never_occurs_is_refused_unless_a_recipe_names_it(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, heard = Labels(names=("background", "ring", "disc"), values=(0, 7, 255)), Heard()
+    table = survey_module.find_dataset(blobs)
+    monkeypatch.setattr(survey_module, "find_dataset", lambda _: replace(table, labels=labels))
+    with pytest.raises(DataError, match=r"expected every class in some mask, got none with ring \(value 7\); correct"):
+        survey_module.survey(blobs, heard)
+    survey_module.survey(blobs, heard, labels=labels)
+    assert [m.text for m in heard if m.level == "warning"] == ["no mask holds ring (value 7): nothing is learnt of it"]
+
+
+def test_label_values_beyond_the_table_are_refused_with_the_file(blobs: Path, tmp_path: Path) -> None:
+    labels = {"data.labels.names": ["background", "disc"], "data.labels.values": [0, 1]}
+    with pytest.raises(DataError, match=r"masks/case0\.png: expected label values \[0, 1\], got also 255"):
+        fit_tiny(blobs, tmp_path / "run", labels)

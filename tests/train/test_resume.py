@@ -143,10 +143,12 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, blobs: Path) -> None
             resume(place, ignore_events)
 
 
-def test_a_recipe_changed_after_the_start_is_refused(stopped: RunFolder) -> None:
+@pytest.mark.parametrize(("old", "new"), [("widths = [4, 8]", "widths = [4, 12]"), ("lr = 0.002", "lr = 0.004")])
+def test_a_recipe_changed_after_the_start_is_refused(stopped: RunFolder, old: str, new: str) -> None:
     text = stopped.recipe.read_text(encoding="utf-8")
-    stopped.recipe.write_text(text.replace("widths = [4, 8]", "widths = [4, 12]"), encoding="utf-8")
-    with pytest.raises(DataError, match=r"last\.ckpt: expected the weights of the net in recipe\.toml"):
+    assert old in text
+    stopped.recipe.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(DataError, match=r"recipe\.toml: expected the recipe that this run began with, got a changed"):
         resume(stopped.path, ignore_events)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError, ShapeError
+from ushape.losses.balance import Balance
 from ushape.losses.gates import GateLossConfig, gate_loss
 from ushape.losses.target import Head, Label, at_least_float32, crop_center, resize_nearest, score
 from ushape.losses.terms import TERMS, CrossEntropyConfig, DiceConfig, FocalConfig, TverskyConfig
@@ -41,7 +42,8 @@ class LossConfig(Config):
     Attributes:
         ce: cross-entropy over softmax classes.
         bce: cross-entropy of sigmoid channels.
-        class_weights: one per class for ce, bce and focal, the background first; empty for none.
+        class_weights: one per class for ce, bce and focal, the background first; empty for none. The name of a rule
+            ("inverse", "inverse_sqrt", "log") stands for numbers that the plan works out from the data set.
         gates: auxiliary loss on the logits of attention gates.
         levels: weights of deep supervision.
 
@@ -55,7 +57,7 @@ class LossConfig(Config):
     dice: DiceConfig = DiceConfig(weight=0)
     focal: FocalConfig = FocalConfig(weight=0)
     tversky: TverskyConfig = TverskyConfig(weight=0)
-    class_weights: tuple[NotNegative, ...] = ()
+    class_weights: tuple[NotNegative, ...] | Balance = ()
     gates: GateLossConfig = GateLossConfig()
     levels: LevelsConfig = LevelsConfig()
 
@@ -106,6 +108,11 @@ class Loss(nn.Module):
     def __init__(self, config: LossConfig, head: Head = "softmax") -> None:
         super().__init__()
         _check_head(config, head)
+        if isinstance(config.class_weights, str):
+            raise ConfigError(
+                f"loss.class_weights: expected numbers, got the rule {config.class_weights!r}; "
+                "work them out with losses.balance.weigh_classes"
+            )
         self.config = config
         self.head: Head = head
         self.register_buffer("class_weights", torch.tensor(config.class_weights), persistent=False)

@@ -86,6 +86,9 @@ class Recipe(Config):
         for name, size in (("patches.size", self.patches.size), ("predict.window.size", self.predict.window.size)):
             if len(size) != self.net.ndim:
                 raise ValueError(f"{name} needs {self.net.ndim} numbers, one per axis")
+        weights = self.loss.class_weights
+        if not isinstance(weights, str) and len(weights) not in (0, self.data.labels.count):
+            raise ValueError(f"loss.class_weights needs {self.data.labels.count} numbers, one per class, or none")
         return self
 
     def _check_overlap(self) -> None:

@@ -57,6 +57,7 @@ class Choices(Config):
 
     Attributes:
         seconds_per_step: measured, or 0 where the number of epochs was given.
+        recipe: digest of the recipe that they belong to.
     """
 
     device: str
@@ -66,6 +67,7 @@ class Choices(Config):
     epochs: Positive
     seconds_per_step: float = 0.0
     seconds_per_validation: float = 0.0
+    recipe: str = ""
 
     @property
     def total_steps(self) -> int:

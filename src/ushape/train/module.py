@@ -6,12 +6,15 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from ushape.core.errors import DataError, TrainingError
+from ushape.core.errors import TrainingError
+from ushape.core.files import atomic_path
 from ushape.core.layout import memory_format
 from ushape.patches.augment import AugmentConfig, augment
 from ushape.train.optim import OptimConfig, lr_factor, make_optimizer
@@ -29,6 +32,7 @@ class ModuleSettings:
     Attributes:
         updates: how often the weights change in the whole training; the schedule is spread over them.
         watch_gates: for the loss on attention gates.
+        evidence: where a batch is kept whose loss is not finite.
     """
 
     optim: OptimConfig
@@ -37,6 +41,7 @@ class ModuleSettings:
     updates: int
     channels_last: bool
     watch_gates: WatchGates
+    evidence: Path
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -82,9 +87,11 @@ class SegmentationModule(lightning.LightningModule):
         loss = compute_loss(self.net, self.loss, self.settings.watch_gates, batch)
         value = float(loss.detach())
         if not math.isfinite(value):
+            place = self.settings.evidence
+            keep_batch(place, batch)
             raise TrainingError(
                 f"step {self.global_step}: the loss is {value}; lower the rate (--lr), or check the images for "
-                "extreme values with: ushape data check"
+                f"extreme values with: ushape data check; the batch is kept in {place}"
             )
         self._losses.append(value)
         return loss
@@ -127,20 +134,7 @@ class SegmentationModule(lightning.LightningModule):
         checkpoint["plateau"] = self.plateau.state() if self.plateau else {}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the losses of the epoch so far; refuse the state of another net.
-
-        Raises:
-            DataError: the recipe was changed after the run had begun.
-        """
-        mine, theirs = (
-            {name: tuple(value.shape) for name, value in state.items()}
-            for state in (self.state_dict(), checkpoint["state_dict"])
-        )
-        if mine != theirs:
-            raise DataError(
-                "last.ckpt: expected the weights of the net in recipe.toml, got those of another; "
-                "undo what was changed in the recipe, or start a new run with it"
-            )
+        """Remember the losses of the epoch so far, and what the schedule has seen."""
         self._losses = checkpoint["epoch_losses"]
         if self.plateau:
             self.plateau.restore(checkpoint["plateau"])
@@ -152,3 +146,9 @@ def compute_loss(net: nn.Module, loss: nn.Module, watch_gates: WatchGates, batch
         logits = net(batch["image"])
     value: Tensor = loss(logits, batch["label"], list(gates.values()))
     return value
+
+
+def keep_batch(path: Path, batch: Mapping[str, Tensor]) -> None:
+    """Write a batch as safetensors, for inspection: `image` (b, channels, *space), augmented, and `label`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in batch.items()}))

@@ -38,8 +38,8 @@ class RunFolder:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is anything to go on from, in it or in a fold of it."""
-        kept = (self.checkpoint.name, self.model.name)
+        """Whether there is anything to go on from or to look at, in it or in a fold of it."""
+        kept = (self.checkpoint.name, self.model.name, self.evidence.name)
         return any((folder / name).exists() for folder in (self.path, *self.path.glob("fold-*")) for name in kept)
 
     @property
@@ -103,6 +103,11 @@ class RunFolder:
         return self.path / "cross_validation.csv"
 
     @property
+    def evidence(self) -> Path:
+        """The batch with which a training failed."""
+        return self.path / "failed_batch.safetensors"
+
+    @property
     def log(self) -> Path:
         """What was said while training."""
         return self.path / "log.txt"
@@ -140,7 +145,7 @@ def open_run(path: Path) -> RunFolder:
 
 
 def discard_run(run: RunFolder) -> None:
-    """Remove a run that failed before it trained anything; a run with a checkpoint or a model stays."""
+    """Remove a run that failed before it trained anything; one with a checkpoint, a model or a failed batch stays."""
     if not run.has_begun:
         shutil.rmtree(run.path, ignore_errors=True)
 

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import lightning
 from lightning.pytorch.callbacks import Callback
@@ -57,12 +58,14 @@ def _fit(trainer: lightning.Trainer, parts: Parts, choices: Choices, run: RunFol
     held_out = validation_loader(len(parts.validator.cases)) if len(parts.validator.cases) else None
     checkpoint = str(run.checkpoint) if run.checkpoint.exists() else None
     try:
-        trainer.fit(_make_module(parts, choices), loader, held_out, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(
+            _make_module(parts, choices, run.evidence), loader, held_out, ckpt_path=checkpoint, weights_only=True
+        )
     except SystemExit as error:  # lightning's answer to a second Ctrl-C
         raise KeyboardInterrupt from error
 
 
-def _make_module(parts: Parts, choices: Choices) -> SegmentationModule:
+def _make_module(parts: Parts, choices: Choices, evidence: Path) -> SegmentationModule:
     settings = ModuleSettings(
         optim=parts.config.optim,
         augment=parts.augment,
@@ -70,6 +73,7 @@ def _make_module(parts: Parts, choices: Choices) -> SegmentationModule:
         updates=choices.epochs * math.ceil(choices.steps_per_epoch / parts.config.accumulate),
         channels_last=choices.channels_last,
         watch_gates=parts.watch_gates,
+        evidence=evidence,
     )
     net = lay_out(parts.net, len(parts.patches.size)) if choices.channels_last else parts.net
     return SegmentationModule(net, parts.loss, parts.validator, settings)

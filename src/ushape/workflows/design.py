@@ -9,6 +9,8 @@ from typing import Any
 
 from ushape.core.config import with_fields
 from ushape.core.events import Listener
+from ushape.losses.compose import Loss
+from ushape.plan.balance import fill_class_weights
 from ushape.plan.reasons import explain_habits, show_decisions, value_at
 from ushape.plan.recipe import Reasons, Recipe, list_settings, overlay_recipe, parse_toml, read_file, to_toml
 from ushape.plan.rules import make_plan
@@ -81,8 +83,11 @@ def design(request: FitRequest, listener: Listener) -> Design:
     planned, reasons = make_plan(data.fingerprint, data.labels, slices=wants_slices(wishes, data.fingerprint.ndim))
     planned = with_fields(planned, {"data.axes": data.found.axes}, "recipe")
     tuned = plan_from(planned, wishes.start)
-    recipe = with_fields(overlay_recipe(tuned, table, where), request.changes, "recipe")
+    wanted = with_fields(overlay_recipe(tuned, table, where), request.changes, "recipe")
+    recipe, weighed = fill_class_weights(wanted, data.fingerprint.class_shares)
     check_sizes(recipe)
+    Loss(recipe.loss, recipe.head)  # refuses terms that do not fit the head, before anything is read or written
     kept = {name: reason for name, reason in reasons.items() if value_at(recipe, name) == value_at(planned, name)}
     said = {name: comment for name, _, comment in list_settings(text) if comment}
-    return Design(data, planned, recipe, kept | said | dict.fromkeys(request.changes, "set on the command line"))
+    flags = dict.fromkeys(request.changes, "set on the command line")
+    return Design(data, planned, recipe, {**kept, **said, **flags, **weighed})

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ushape.core.events import Listener
+from ushape.core.errors import DataError
+from ushape.core.events import Listener, Message
 from ushape.core.labels import Labels, flatten
 from ushape.io.cases import Regrid, load_case, mask_axes
 from ushape.io.label_values import count_overlapping, describe_labels, guess_labels
@@ -54,6 +55,7 @@ def survey(
     found = find_dataset(folder)
     axes = axes or found.axes
     values = describe_labels([mask for pair in found.pairs for mask in pair.masks], axes=mask_axes(axes))
+    named = labels is not None
     if labels is None and found.labels is not None and not foreground:
         labels = found.labels
     labels = labels or guess_labels(values, foreground=foreground)
@@ -61,6 +63,7 @@ def survey(
     fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
     if labels.overlap != "none":
         fingerprint = fingerprint.model_copy(update={"class_shares": shares})
+    _judge_absent(folder, labels, fingerprint.class_shares, listener, named=named)
     tell_data(folder, values, labels, fingerprint, listener)
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
 
@@ -82,3 +85,16 @@ def _look(found: DatasetFiles, labels: Labels, regrid: Regrid | None) -> tuple[d
     sums = np.sum(voxels, axis=0)
     shares = tuple((sums[1:] / sums[0]).tolist())
     return {pair.image.name: fact for pair, fact in zip(found.pairs, facts, strict=True)}, shares
+
+
+def _judge_absent(folder: Path, labels: Labels, shares: tuple[float, ...], listener: Listener, *, named: bool) -> None:
+    """Refuse classes of the data set's table that no mask holds; of those that a recipe names, warn."""
+    rows = zip(labels.names[1:], labels.values[1:], shares[1:], strict=True)
+    absent = ", ".join(f"{name} (value {value})" for name, value, share in rows if not share)
+    if absent and not named:
+        raise DataError(
+            f"{folder}: expected every class in some mask, got none with {absent}; correct the masks, or name the "
+            "classes to be trained in [data.labels] of a recipe"
+        )
+    if absent:
+        listener(Message(f"no mask holds {absent}: nothing is learnt of it", "warning"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 from ushape.core.config import parse_config
+from ushape.core.errors import DataError
 from ushape.core.events import Listener, Message
 from ushape.core.files import read_json, write_json
 from ushape.patches.store import Store
@@ -15,6 +17,7 @@ from ushape.train.parts import Parts
 from ushape.train.probe import machine_facts, use_threads
 from ushape.train.run_folder import RunFolder, write_environment
 from ushape.train.trainer import run_training
+from ushape.workflows.memory import foretell_memory
 from ushape.workflows.parts import make_parts, model_writer
 from ushape.workflows.review import review
 from ushape.workflows.scoring import keep_scorable
@@ -40,17 +43,31 @@ def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     parts = make_parts(recipe, cases, scorable, pretrained=begins)
     if begins and recipe.train.start != "none":
         listener(start_from(parts.net, recipe.train.start))
-    choices = _choose(run, parts, started, listener)
+    choices = _choose(run, recipe, parts, started, listener)
     run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
     review(run, recipe, scorable, listener)
 
 
-def _choose(run: RunFolder, parts: Parts, started: float, listener: Listener) -> Choices:
+def _choose(run: RunFolder, recipe: Recipe, parts: Parts, started: float, listener: Listener) -> Choices:
+    digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
     if run.choices.exists():
-        return parse_config(Choices, read_json(run.choices), str(run.choices))
+        return _read_choices(run, digest)
+    device = machine_facts(recipe.train.device)
+    listener(foretell_memory(recipe, device))
     minutes = parts.config.minutes
     choices = make_choices(parts, None if minutes == "none" else minutes * 60 - (time.perf_counter() - started))
+    choices = choices.model_copy(update={"recipe": digest})
     write_json(run.choices, choices.model_dump())
-    write_environment(run, machine_facts(choices.device))
+    write_environment(run, device)
     listener(Message(tell_choices(choices)))
+    return choices
+
+
+def _read_choices(run: RunFolder, digest: str) -> Choices:
+    choices = parse_config(Choices, read_json(run.choices), str(run.choices))
+    if choices.recipe != digest:
+        raise DataError(
+            f"{run.recipe}: expected the recipe that this run began with, got a changed one; "
+            "undo the change, or start a new run with --recipe"
+        )
     return choices

@@ -1,0 +1,47 @@
+"""What a step will take is said before the first, with what would take less."""
+
+import pytest
+
+from ushape.core.config import with_fields
+from ushape.nets.cost import measure_cost
+from ushape.plan.recipe import Recipe
+from ushape.train.probe import MachineFacts
+from ushape.workflows.memory import estimate_step, foretell_memory
+
+RECIPE = with_fields(Recipe(), {"patches.size": [64, 64], "patches.batch": 4, "train.precision": "float32"})
+
+
+def machine(memory_gb: float) -> MachineFacts:
+    return MachineFacts("cpu", "a CPU", 2, memory_gb)
+
+
+def test_the_estimate_is_activations_of_the_batch_and_five_numbers_per_weight() -> None:
+    cost = measure_cost(RECIPE.net, (64, 64))
+    assert estimate_step(RECIPE) * 2**30 == pytest.approx(4 * cost.activation_bytes + 20 * cost.parameters)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"patches.batch": 2}, {"patches.size": [32, 32]}, {"net.checkpointing": True}, {"train.precision": "bf16"}],
+    ids=str,
+)
+def test_what_is_advised_takes_less(change: dict[str, object]) -> None:
+    assert estimate_step(with_fields(RECIPE, change)) < estimate_step(RECIPE)
+
+
+def test_enough_memory_is_no_reason_to_warn() -> None:
+    message = foretell_memory(RECIPE, machine(64.0))
+    assert (message.level, message.text[:6]) == ("info", "about ")
+
+
+def test_too_little_memory_names_each_remedy_with_its_estimate() -> None:
+    message = foretell_memory(RECIPE, machine(0.01))
+    assert message.level == "warning"
+    for remedy in (
+        "--set patches.batch=2 takes 0.",
+        "--set patches.size=[32,32] takes 0.",
+        "checkpointing=true takes 0.",
+    ):
+        assert remedy in message.text
+    single = with_fields(RECIPE, {"patches.batch": 1, "net.checkpointing": True})
+    assert "patches.batch" not in foretell_memory(single, machine(0.001)).text
