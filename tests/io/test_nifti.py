@@ -2,6 +2,8 @@
 
 import contextlib
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -283,3 +285,13 @@ def test_the_real_volumes_are_read_as_nibabel_reads_them(data_root: Path) -> Non
         raster, image = read_nifti(path), nib.load(path)
         assert np.array_equal(raster.pixels[0].T, np.asarray(image.dataobj))
         assert raster.geometry.spacing == image.header.get_zooms()[::-1]
+
+
+def test_many_threads_may_read_the_first_files_of_a_program(tmp_path: Path) -> None:
+    path = save_nifti(tmp_path / "a.nii.gz", volume(), random_affine(1))
+    program = (
+        "import sys; sys.setswitchinterval(1e-6); from concurrent.futures import ThreadPoolExecutor;"
+        "from pathlib import Path; from ushape.io.nifti import read_nifti;"
+        "pool = ThreadPoolExecutor(8); list(pool.map(read_nifti, [Path(sys.argv[1])] * 16))"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import threading
 import zlib
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -30,6 +31,7 @@ _GZIP = b"\x1f\x8b"
 _LEVEL = 4  # of compression: 9 takes five times longer for a few percent
 _NO_EXTENSIONS = bytes(4)
 _CHUNK = 2**22
+_LOADING = threading.Lock()  # nibabel's modules import each other in circles: a second thread would find half of one
 
 
 def read_nifti(path: Path, axes: str = "") -> Raster:
@@ -44,8 +46,7 @@ def read_nifti(path: Path, axes: str = "") -> Raster:
     Raises:
         DataError: the file is damaged, has no usable affine, or more axes than an image.
     """
-    from nibabel.spatialimages import HeaderDataError
-
+    header_error = _load_nibabel().spatialimages.HeaderDataError
     try:
         header = read_header(path)
         shape = _array_shape(path, header, axes)
@@ -55,7 +56,7 @@ def read_nifti(path: Path, axes: str = "") -> Raster:
         if (slope or 1.0, intercept or 0.0) != (1.0, 0.0):
             refuse_huge(path, voxels.size)
         return Raster(rescale(voxels, slope or 1.0, intercept or 0.0), geometry)
-    except (*_DECODER_ERRORS, HeaderDataError) as error:
+    except (*_DECODER_ERRORS, header_error) as error:
         raise damaged(path, error) from error
 
 
@@ -65,16 +66,14 @@ def read_header(path: Path) -> Header:
     Raises:
         DataError: the file is no NIfTI.
     """
-    from nibabel.nifti1 import Nifti1Header
-    from nibabel.nifti2 import Nifti2Header
-
+    nibabel = _load_nibabel()
     with _open(path) as file:
         block = file.read(max(_HEADER_BYTES))
     marks = [struct.unpack(order + "i", block[:4])[0] for order in "<>" if len(block) >= 4]
     size = next((mark for mark in marks if mark in _HEADER_BYTES and mark <= len(block)), 0)
     if not size:
         raise DataError(f"{path}: expected a NIfTI file, got other content; convert it, or copy it again")
-    kind: Any = Nifti1Header if size == _HEADER_BYTES[0] else Nifti2Header
+    kind = nibabel.nifti1.Nifti1Header if size == _HEADER_BYTES[0] else nibabel.nifti2.Nifti2Header
     header = kind(block[:size], check=False)
     if header["magic"].item()[:3] not in _MAGICS:
         raise DataError(f"{path}: expected header and voxels in one file, got a header alone; convert it to .nii.gz")
@@ -179,10 +178,15 @@ def _copy_header(like: Path, values: Shaped[ndarray, "*channels z y x"]) -> Head
     return header
 
 
-def _make_header(geometry: Geometry, values: Shaped[ndarray, "*channels z y x"]) -> Header:
-    from nibabel.nifti1 import Nifti1Header
+def _load_nibabel() -> Any:
+    with _LOADING:
+        import nibabel
 
-    header: Header = cast("Any", Nifti1Header)()
+    return nibabel
+
+
+def _make_header(geometry: Geometry, values: Shaped[ndarray, "*channels z y x"]) -> Header:
+    header: Header = _load_nibabel().nifti1.Nifti1Header()
     header.set_data_shape(values.shape[-3:][::-1] + values.shape[:-3])
     if geometry.unit == "mm":
         affine = geometry.affine[:, [2, 1, 0, 3]]
