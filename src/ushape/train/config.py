@@ -32,6 +32,7 @@ class TrainConfig(Config):
         workers: processes that cut patches ahead; 0 cuts them in the training process.
         threads: CPU threads; 0 takes every core the process may use.
         start: a model file or run folder whose weights the training starts from, or "none".
+        teacher: a model file or run folder whose predictions are learnt beside the labels, or "none".
     """
 
     minutes: Annotated[float, Field(gt=0)] | Literal["none"] = 5.0
@@ -48,6 +49,7 @@ class TrainConfig(Config):
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
     start: str = "none"
+    teacher: str = "none"
     seed: Annotated[int, Field(ge=0)] = 0
     optim: OptimConfig = OptimConfig()
 

@@ -16,7 +16,7 @@ from ushape.train.run_folder import versions
 EXTRAS = {
     "medical": ("SimpleITK", "pydicom", "highdicom"),
     "encoders": ("timm",),
-    "deploy": ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "torch_pruning"),
+    "deploy": ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"),
     "serve": ("fastapi", "uvicorn"),
     "scale": ("dask", "zarr"),
     "hub": ("huggingface_hub",),

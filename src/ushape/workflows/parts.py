@@ -11,7 +11,9 @@ import tomlkit
 import torch
 from torch import Tensor
 
+from ushape.core.errors import ConfigError
 from ushape.core.model_file import ModelHeader, write_model
+from ushape.deploy.distil import DistillationLoss, Lesson
 from ushape.losses.compose import Loss
 from ushape.nets.presets import build
 from ushape.nets.unet import UNet
@@ -21,6 +23,7 @@ from ushape.train.parts import Parts
 from ushape.train.run_folder import RunFolder, versions
 from ushape.train.validation import ValidationScores, WriteModel
 from ushape.workflows.scoring import make_validator
+from ushape.workflows.stored import model_path, read_model
 
 
 def make_parts(recipe: Recipe, cases: Store, held_out: Store, *, pretrained: bool = True) -> Parts:
@@ -30,16 +33,34 @@ def make_parts(recipe: Recipe, cases: Store, held_out: Store, *, pretrained: boo
         pretrained: also load the encoder's weights that the recipe names; a checkpoint has them already.
     """
     torch.manual_seed(recipe.train.seed)
+    loss = Loss(recipe.loss, recipe.head)
+    lesson = make_lesson(recipe)
     return Parts(
         net=build(recipe.net, pretrained=pretrained),
-        loss=Loss(recipe.loss, recipe.head),
+        loss=DistillationLoss(loss, lesson) if lesson else loss,
         cases=cases,
         validator=make_validator(recipe, held_out),
         patches=recipe.patches,
         augment=recipe.augment,
         config=recipe.train,
-        watch_gates=UNet.watch_gates,
+        watch_gates=lesson.watch if lesson else UNet.watch_gates,
     )
+
+
+def make_lesson(recipe: Recipe) -> Lesson | None:
+    """Load the teachers that a recipe names; None if it names none.
+
+    Raises:
+        ConfigError: the teacher sees other channels or axes, or knows other classes.
+    """
+    if recipe.train.teacher == "none":
+        return None
+    stored = read_model(model_path(recipe.train.teacher))
+    for name in ("ndim", "in_channels", "classes"):
+        mine, theirs = getattr(recipe.net, name), getattr(stored.recipe.net, name)
+        if mine != theirs:
+            raise ConfigError(f"train.teacher: expected a model with net.{name} {mine}, got {theirs}; take another")
+    return Lesson(stored.nets)
 
 
 def model_writer(run: RunFolder, recipe: Recipe, parts: Parts) -> WriteModel:
@@ -59,7 +80,12 @@ def model_writer(run: RunFolder, recipe: Recipe, parts: Parts) -> WriteModel:
 def portable_recipe(run: RunFolder, recipe: Recipe) -> str:
     """Return a run's recipe as text, in which files of weights have no folders."""
     text = run.recipe.read_text(encoding="utf-8")
-    for field, source in (("encoder_weights", recipe.net.encoder_weights), ("start", recipe.train.start)):
+    sources = {
+        "encoder_weights": recipe.net.encoder_weights,
+        "start": recipe.train.start,
+        "teacher": recipe.train.teacher,
+    }
+    for field, source in sources.items():
         long, short = (f"{field} = {tomlkit.item(name).as_string()}" for name in (source, Path(source).name))
         text = text.replace(long, short)
     return text
