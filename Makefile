@@ -7,6 +7,7 @@ BIN := .venv/bin
 READY := .venv/ready
 ENCODERS := .venv-encoders
 NEEDS_DATA := benchmarks/real_images.py
+NEEDS_MORE := $(addprefix benchmarks/,instances.py measures.py dicom_round_trip.py)
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
@@ -19,7 +20,7 @@ help:
 	@echo "make demo            synthetic nuclei -> model -> report, about two minutes after the first installation"
 	@echo "make test            all tests but those of timm's encoders"
 	@echo "make check           lint, format, types, room borders, and the fast tests"
-	@echo "make bench DATA=DIR  the scripts in benchmarks/; DIR holds the real images, see benchmarks/README.md"
+	@echo "make bench DATA=DIR  the scripts in benchmarks/ that need no model; DIR holds the real images, see its README.md"
 	@echo "make test-encoders   the tests of timm's encoders, in an environment of their own"
 	@echo "make clean           remove both environments and all caches; runs/ stays"
 
@@ -37,7 +38,7 @@ check: $(READY)
 	$(BIN)/python -m pytest -m "not slow and not encoders"
 
 bench: $(READY)
-	@for script in $(filter-out $(NEEDS_DATA),$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out $(NEEDS_DATA) $(NEEDS_MORE),$(wildcard benchmarks/*.py)); do \
 		echo "== $$script" && $(BIN)/python "$$script" || exit 1; done
 	$(if $(DATA),$(BIN)/python $(NEEDS_DATA) --data "$(DATA)",@echo "$(NEEDS_DATA): make bench DATA=DIR")
 

@@ -18,7 +18,10 @@ Every message reads `<where>: expected <what>, got <value>; <what to do>`.
 from __future__ import annotations
 
 import importlib
+from threading import RLock
 from types import ModuleType
+
+_LOADING = RLock()
 
 
 class UshapeError(Exception):
@@ -82,7 +85,8 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     ushape.core.errors.MissingExtra: reading NRRD needs surely_not_installed; pip install 'ushape[medical]'
     """
     try:
-        return importlib.import_module(module)
+        with _LOADING:  # threads that import modules which import each other would see halves of them
+            return importlib.import_module(module)
     except (ImportError, RuntimeError) as error:
         reason = "" if isinstance(error, ModuleNotFoundError) else f" (found, but: {error})"
         raise MissingExtra(f"{purpose} needs {module}{reason}; pip install 'ushape[{extra}]'") from error
