@@ -93,7 +93,7 @@ def test_several_series_are_listed_and_one_is_chosen(tmp_path: Path, packed: boo
         ("1.2.4", 4, (8, 9)),
     ]
     with pytest.raises(
-        DataError, match=r"got 2: 1\.2\.3 'T1 native' \(CT, 6 slices of 8x9\); .*; choose one by its UID"
+        DataError, match=r"got 2: 1\.2\.3 'T1 native' \(CT, 6 slices of 8x9\); .*; choose one with --series, by its UID"
     ):
         read_dicom(path)
     for choice in ("1.2.4", "flair"):
