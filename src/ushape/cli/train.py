@@ -29,6 +29,7 @@ FIELDS = {
     "fold": "data.fold",
     "folds": "data.folds",
     "start": "train.start",
+    "devices": "train.devices",
 }
 """Which field of the recipe a flag sets."""
 
@@ -48,6 +49,7 @@ def train(
     start: Annotated[str | None, Flag("--from", metavar="MODEL", help="Start from its weights.")] = None,
     foreground: Annotated[bool, Flag("--foreground", help="Train every label above 0 as one class.")] = False,
     device: Annotated[str | None, Flag(help="auto, cpu, cuda or mps.")] = None,
+    devices: Annotated[int | None, Flag(min=1, help="Processes that share each batch, one per GPU.")] = None,
     workers: Annotated[int | None, Flag(min=0, help="Processes that cut patches ahead.")] = None,
     threads: Annotated[int | None, Flag(min=0, help="CPU threads; 0 for all cores.")] = None,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX or CYX.")] = None,
@@ -66,7 +68,7 @@ def train(
         "patience": patience,
     }
     flags |= {"device": device, "workers": workers, "threads": threads, "axes": axes, "fold": fold, "folds": folds}
-    flags |= {"start": start, "strict": strict or None}
+    flags |= {"start": start, "devices": devices, "strict": strict or None}
     fields = collect_changes({name: value for name, value in flags.items() if value is not None}, changes or [])
     if resume is not None:
         if data or output or recipe or foreground or fields:
@@ -99,6 +101,8 @@ def _train(
     from ushape.workflows.design import FitRequest
     from ushape.workflows.fit import fit
 
+    if output is None and fields.get("train.devices", 1) > 1:
+        raise ConfigError("--devices: expected a run folder that all processes know, got none; give one with -o")
     request = FitRequest(data, output or default_output(data), recipe, fields, foreground)
     with listening(as_json=as_json) as listener:
         run = fit(request, listener)
@@ -115,6 +119,10 @@ def _resume(path: Path, *, as_json: bool) -> None:
 
 def _finish(run: Path, *, as_json: bool) -> None:
     """Say how good the model is and where everything lies."""
+    from ushape.train.ranks import own_rank
+
+    if own_rank():  # the first of several processes says it
+        return
     model, report = run / "model.safetensors", run / "report.html"
     score = read_header(model).score or {}
     if as_json:

@@ -20,6 +20,8 @@ from ushape.core.errors import DataError
 from ushape.core.files import atomic_path, read_json, write_json
 
 LOCATIONS_PER_CLASS = 2000
+INDEX = "index.json"
+"""The file that is written last, so that a folder without it is seen to be incomplete."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Store:
 
     def __init__(self, folder: Path, indices: Sequence[int] | None = None) -> None:
         self.folder = folder
-        self._rows = read_json(folder / "index.json")
+        self._rows = read_json(folder / INDEX)
         self._chosen = list(range(len(self._rows)) if indices is None else indices)
 
     def __len__(self) -> int:
@@ -110,7 +112,7 @@ class Store:
 
 def is_complete(folder: Path) -> bool:
     """Say whether a folder holds a finished store."""
-    return (folder / "index.json").is_file()
+    return (folder / INDEX).is_file()
 
 
 def write_case(folder: Path, number: int, case: Case) -> None:
@@ -136,7 +138,7 @@ def write_case(folder: Path, number: int, case: Case) -> None:
 def write_index(folder: Path, cases: Sequence[tuple[str, Geometry]]) -> None:
     """Finish a store: name its cases in the order of their numbers."""
     rows = [{"name": name, "geometry": geometry.__dict__} for name, geometry in cases]
-    write_json(folder / "index.json", json.loads(json.dumps(rows)))
+    write_json(folder / INDEX, json.loads(json.dumps(rows)))
 
 
 def sample_locations(

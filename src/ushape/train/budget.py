@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ def make_choices(parts: Parts, seconds_left: float | None) -> Choices:
         steps = epoch_steps(len(parts.cases), parts.patches.batch) if fixed == "auto" else fixed
         epochs, step, validation = parts.config.epochs, 0.0, 0.0
         if seconds_left is not None:
-            step = time_real_step(parts, fastest, device) * OVERHEAD
+            step = time_real_step(_share_of(parts), fastest, device) * OVERHEAD
             validation = time_validation(parts, device)
             left = seconds_left - (time.perf_counter() - started) - validation  # the report predicts once more
             epochs, steps = spread_budget(left, step, validation, steps, fixed=fixed != "auto")
@@ -56,6 +57,13 @@ def make_choices(parts: Parts, seconds_left: float | None) -> Choices:
         seconds_per_step=step,
         seconds_per_validation=validation,
     )
+
+
+def _share_of(parts: Parts) -> Parts:
+    """Return what one of several processes trains on."""
+    devices = parts.config.devices
+    patches = parts.patches.model_copy(update={"batch": parts.patches.batch // devices})
+    return replace(parts, patches=patches, config=parts.config.model_copy(update={"devices": 1}))
 
 
 def epoch_steps(cases: int, batch: int) -> int:

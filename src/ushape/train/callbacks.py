@@ -32,7 +32,8 @@ class Record(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Cut rows that come after the step from which a run goes on."""
         self._started = time.monotonic()
-        cut_metrics(self.path, steps_done(trainer))
+        if trainer.is_global_zero:
+            cut_metrics(self.path, steps_done(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -46,7 +47,7 @@ class Record(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of this epoch."""
-        if isinstance(pl_module, SegmentationModule):
+        if trainer.is_global_zero and isinstance(pl_module, SegmentationModule):
             row = self._row(trainer, pl_module)
             append_metrics(self.path, row)
             self.listener(row)

@@ -58,7 +58,8 @@ class KeepBest(Callback):
         self.is_best = self.scores.mean > self.best or self.best < 0
         if self.is_best:
             self.best = self.scores.mean if np.isfinite(self.scores.mean) else -1.0
-            self.write(pl_module.net.state_dict(), self.scores)
+            if trainer.is_global_zero:
+                self.write(pl_module.net.state_dict(), self.scores)
 
     def state_dict(self) -> dict[str, Any]:
         """Remember the best score."""
@@ -80,8 +81,10 @@ class SaveLast(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save if it is time to, but not on the last batch of an epoch."""
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return
         due = self.stop.made or time.monotonic() - self._saved_at >= self.every_seconds
-        if due and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        if trainer.strategy.reduce_boolean_decision(due, all=False):  # processes save together, whichever is asked
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,7 +94,7 @@ class SaveLast(Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.run.checkpoint)
         self._saved_at = time.monotonic()
-        if self.stop.made:
+        if trainer.strategy.reduce_boolean_decision(self.stop.made, all=False):
             raise Interrupted(f"stopped, all is saved; go on with: {self.run.resume_command}")
 
 

@@ -29,6 +29,7 @@ class TrainConfig(Config):
         precision: of convolutions; "auto" measures which is fastest.
         layout: of tensors in memory; "auto" measures which is fastest.
         device: "auto" takes a GPU if torch sees one.
+        devices: processes that share each batch, one per GPU, or on one CPU; `patches.batch` counts for all together.
         workers: processes that cut patches ahead; 0 cuts them in the training process.
         threads: CPU threads; 0 takes every core the process may use.
         start: a model file or run folder whose weights the training starts from, or "none".
@@ -46,6 +47,7 @@ class TrainConfig(Config):
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     layout: Literal["auto", "contiguous", "channels_last"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: Positive = 1
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
     start: str = "none"

@@ -16,14 +16,19 @@ from ushape.patches.store import Store
 
 
 class TrainingSteps(Dataset[dict[str, Any]]):
-    """Every item is the whole batch of one step, a pure function of the seed and the step."""
+    """Every item is the batch of one step, a pure function of the seed and the step.
 
-    def __init__(self, store: Store, config: PatchConfig, seed: int) -> None:
+    Of several processes each takes its own part of what is drawn for all.
+    """
+
+    def __init__(self, store: Store, config: PatchConfig, seed: int, *, rank: int = 0, ranks: int = 1) -> None:
         self.store, self.config, self.seed = store, config, seed
+        share = config.batch // ranks
+        self.part = slice(rank * share, (rank + 1) * share)
 
     def __getitem__(self, step: int) -> dict[str, Any]:
         draws = draw_step(self.seed, step, self.store.contents, self.config)
-        images, labels = cut_step(self.store, draws, self.config)
+        images, labels = cut_step(self.store, draws[self.part], self.config)
         return {"image": torch.from_numpy(images), "label": torch.from_numpy(labels), "step": step}
 
 

@@ -64,7 +64,7 @@ class SegmentationModule(lightning.LightningModule):
         """Augment on the training device."""
         if not isinstance(batch, dict):
             return batch
-        seed = (self.settings.seed, 3, int(batch["step"]))
+        seed = (self.settings.seed, 3, int(batch["step"]), self.global_rank)
         image, label = augment(batch["image"], batch["label"], self.settings.augment, seed)
         return {
             "image": image.contiguous(memory_format=memory_format(image, self.settings.channels_last)),
@@ -85,10 +85,11 @@ class SegmentationModule(lightning.LightningModule):
             TrainingError: the loss is not finite.
         """
         loss = compute_loss(self.net, self.loss, self.settings.watch_gates, batch)
-        value = float(loss.detach())
+        value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))  # of all processes
         if not math.isfinite(value):
             place = self.settings.evidence
-            keep_batch(place, batch)
+            if self.trainer.is_global_zero:
+                keep_batch(place, batch)
             raise TrainingError(
                 f"step {self.global_step}: the loss is {value}; lower the rate (--lr), or check the images for "
                 f"extreme values with: ushape data check; the batch is kept in {place}"

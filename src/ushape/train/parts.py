@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import nn
@@ -25,7 +26,7 @@ class Parts:
         validator: how whole cases are scored; its store may be empty.
         watch_gates: for the loss on attention gates.
     Raises:
-        ConfigError: the schedule follows validation, and there is none.
+        ConfigError: the schedule follows validation, and there is none; or the batch is none that devices can share.
     """
 
     net: nn.Module
@@ -38,9 +39,14 @@ class Parts:
     watch_gates: WatchGates
 
     def __post_init__(self) -> None:
-        """Refuse a schedule that waits for validations where there are none."""
+        """Refuse a schedule that waits for validations where there are none, and a batch that cannot be shared."""
         if isinstance(self.config.optim.schedule, Plateau) and not len(self.validator.cases):
             raise ConfigError(
                 "train.optim.schedule: plateau follows validation, but no case with foreground is held out; "
                 "take another schedule (--set train.optim.schedule=cosine), or give more cases"
+            )
+        if self.patches.batch % self.config.devices:
+            raise ConfigError(
+                f"--devices {self.config.devices}: expected a batch that they can share, got {self.patches.batch} "
+                f"patches; give --batch {self.config.devices * math.ceil(self.patches.batch / self.config.devices)}"
             )

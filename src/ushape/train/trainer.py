@@ -21,6 +21,7 @@ from ushape.train.data import Resumable, TrainingSteps, training_loader, validat
 from ushape.train.memory import advise_on_memory
 from ushape.train.module import ModuleSettings, SegmentationModule
 from ushape.train.parts import Parts
+from ushape.train.ranks import leave_together, own_rank
 from ushape.train.run_folder import RunFolder
 from ushape.train.stop import StopRequest, catch_stop
 from ushape.train.validation import WriteModel
@@ -46,13 +47,15 @@ def run_training(parts: Parts, choices: Choices, run: RunFolder, write: WriteMod
     """
     with catch_stop() as stop, advise_on_memory(parts.patches), _quiet_lightning():
         trainer = _make_trainer(parts, choices, run, write, stop, listener)
-        _fit(trainer, parts, choices, run)
-    if not len(parts.validator.cases):
+        with leave_together():
+            _fit(trainer, parts, choices, run)
+    if own_rank() == 0 and not len(parts.validator.cases):
         write(last_weights(run.checkpoint), None)
 
 
 def _fit(trainer: lightning.Trainer, parts: Parts, choices: Choices, run: RunFolder) -> None:
-    steps = TrainingSteps(parts.cases, parts.patches, parts.config.seed)
+    seed, ranks = parts.config.seed, parts.config.devices
+    steps = TrainingSteps(parts.cases, parts.patches, seed, rank=own_rank(), ranks=ranks)
     sampler = Resumable(trainer, choices.steps_per_epoch)
     loader = training_loader(steps, sampler, workers=parts.config.workers, pin_memory=choices.device == "cuda")
     held_out = validation_loader(len(parts.validator.cases)) if len(parts.validator.cases) else None
@@ -85,7 +88,9 @@ def _make_trainer(
     return lightning.Trainer(
         default_root_dir=run.path,
         accelerator="gpu" if choices.device == "cuda" else choices.device,
-        devices=1,
+        devices=parts.config.devices,
+        strategy="ddp" if parts.config.devices > 1 else "auto",
+        use_distributed_sampler=False,  # batches are shared out by `TrainingSteps`
         precision=PRECISIONS[choices.precision],  # type: ignore[arg-type]  # lightning wants literals
         max_epochs=choices.epochs,
         gradient_clip_val=parts.config.clip or None,

@@ -11,13 +11,14 @@ from ushape.core.errors import OutputError
 from ushape.core.events import Listener, Log, Message
 from ushape.core.files import read_json, write_json, write_text
 from ushape.plan.recipe import Recipe, read_recipe
+from ushape.train.ranks import own_rank
 from ushape.train.run_folder import RunFolder, create_run, discard_run, open_run
 from ushape.train.stop import explain_stop
 from ushape.workflows.design import FitRequest, design
 from ushape.workflows.folds import train_folds
 from ushape.workflows.prepare import prepare, split
 from ushape.workflows.tell import tell_recipe
-from ushape.workflows.training import train_split
+from ushape.workflows.training import join_training, train_split
 
 
 def fit(request: FitRequest, listener: Listener) -> RunFolder:
@@ -28,6 +29,8 @@ def fit(request: FitRequest, listener: Listener) -> RunFolder:
     Raises:
         UshapeError: the data, the recipe or the output cannot be used; a failed start leaves nothing behind.
     """
+    if own_rank():
+        return join_training(RunFolder(request.output))
     started = time.perf_counter()
     log = Log(listener)
     designed = design(request, log)
@@ -53,6 +56,8 @@ def resume(path: Path, listener: Listener) -> RunFolder:
     Raises:
         DataError: the folder is no run, or its images have changed.
     """
+    if own_rank():
+        return join_training(RunFolder(path))
     run = open_run(path)
     recipe = read_recipe(run.recipe.read_text(encoding="utf-8"), str(run.recipe))
     log = Log(listener)

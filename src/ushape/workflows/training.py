@@ -7,14 +7,15 @@ import time
 
 from ushape.core.config import parse_config
 from ushape.core.errors import DataError
-from ushape.core.events import Listener, Message
+from ushape.core.events import Listener, Message, ignore_events
 from ushape.core.files import read_json, write_json
-from ushape.patches.store import Store
-from ushape.plan.recipe import Recipe
+from ushape.patches.store import INDEX, Store
+from ushape.plan.recipe import Recipe, read_recipe
 from ushape.train.budget import make_choices
 from ushape.train.config import Choices
 from ushape.train.parts import Parts
-from ushape.train.probe import machine_facts, use_threads
+from ushape.train.probe import machine_facts, usable_cores, use_threads
+from ushape.train.ranks import wait_until_written
 from ushape.train.run_folder import RunFolder, write_environment
 from ushape.train.trainer import run_training
 from ushape.workflows.memory import foretell_memory
@@ -35,17 +36,38 @@ def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
         UshapeError: the training cannot begin or go on.
     """
     chosen = read_json(run.splits)
-    held_out, nothing = store.subset(chosen["validation"]), recipe.data.fold == "none"
-    cases, scorable = store.subset(chosen["training"]), keep_scorable(held_out)
-    listener(tell_split(len(cases), len(scorable), len(held_out), on_purpose=nothing))
-    use_threads(recipe.train.threads)
-    begins = not run.checkpoint.exists()
-    parts = make_parts(recipe, cases, scorable, pretrained=begins)
-    if begins and recipe.train.start != "none":
-        listener(start_from(parts.net, recipe.train.start))
+    scorable, fold = keep_scorable(store.subset(chosen["validation"])), recipe.data.fold
+    held_out = len(chosen["validation"])
+    listener(tell_split(len(chosen["training"]), len(scorable), held_out, on_purpose=fold == "none"))
+    parts = _build(run, recipe, store, listener)
     choices = _choose(run, recipe, parts, started, listener)
     run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
     review(run, recipe, scorable, listener)
+
+
+def join_training(run: RunFolder) -> RunFolder:
+    """Train beside rank 0, which has planned and prepared, and writes all that is written.
+
+    Raises:
+        UshapeError: as `train_split`.
+    """
+    wait_until_written(run.choices, run.prepared / INDEX)
+    recipe = read_recipe(run.recipe.read_text(encoding="utf-8"), str(run.recipe))
+    parts = _build(run, recipe, Store(run.prepared), ignore_events)
+    choices = parse_config(Choices, read_json(run.choices), str(run.choices))
+    run_training(parts, choices, run, model_writer(run, recipe, parts), ignore_events)
+    return run
+
+
+def _build(run: RunFolder, recipe: Recipe, store: Store, listener: Listener) -> Parts:
+    """Make the parts of a training, with the weights that it starts from unless a checkpoint has them."""
+    chosen, begins = read_json(run.splits), not run.checkpoint.exists()
+    use_threads(recipe.train.threads or max(1, usable_cores() // recipe.train.devices))
+    held_out = keep_scorable(store.subset(chosen["validation"]))
+    parts = make_parts(recipe, store.subset(chosen["training"]), held_out, pretrained=begins)
+    if begins and recipe.train.start != "none":
+        listener(start_from(parts.net, recipe.train.start))
+    return parts
 
 
 def _choose(run: RunFolder, recipe: Recipe, parts: Parts, started: float, listener: Listener) -> Choices:
