@@ -28,6 +28,7 @@ def fingerprint(size: tuple[int, ...], **facts: Any) -> Fingerprint:
         "median_low": 0.0,
         "foreground": (Intensity(low=20.0, high=220.0, mean=120.0, std=40.0),),
         "class_shares": (0.8, 0.2),
+        "class_order": (0.5,) * len(size),
     }
     return Fingerprint(**usual | facts)
 

@@ -10,7 +10,7 @@ from ushape.core.case import Case, Geometry
 from ushape.core.errors import DataError, ShapeError
 from ushape.core.labels import Labels
 from ushape.plan.facts import CaseFacts, take_facts
-from ushape.plan.fingerprint import class_shares, take_fingerprint
+from ushape.plan.fingerprint import class_shares, measure_order, take_fingerprint
 
 LPS = ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (-1.0, 0.0, 0.0))
 
@@ -18,7 +18,7 @@ LPS = ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (-1.0, 0.0, 0.0))
 def look(
     image: np.ndarray, label: np.ndarray | None = None, geometry: Geometry | None = None, n: int = 50
 ) -> CaseFacts:
-    return take_facts(Case("a", image, geometry or Geometry.pixels(image.ndim - 1), label), n)
+    return take_facts(Case("a", image, geometry or Geometry.pixels(image.ndim - 1), label), n, classes=1)
 
 
 def facts(*space: int, **changes: Any) -> CaseFacts:
@@ -119,3 +119,24 @@ def test_ignored_values_take_no_share_and_merged_ones_share_theirs() -> None:
 def test_a_class_that_never_occurs_has_no_share() -> None:
     three = Labels(names=("background", "a", "b"), values=(0, 1, 2))
     assert class_shares(three, {0: 1, 1: 1}) == (0.5, 0.5, 0.0)
+
+
+def test_the_order_of_classes_is_found_along_the_bodys_axes_whatever_the_files_do() -> None:
+    def centres(*, flipped: bool) -> np.ndarray:
+        label = np.zeros((6, 6, 6), np.int16)
+        label[:, :2], label[:, 4:] = 1, 2
+        direction = ((0.0, 0.0, 1.0), (0.0, -1.0 if flipped else 1.0, 0.0), (1.0, 0.0, 0.0))
+        geometry = Geometry((1.0, 1.0, 1.0), "mm", (0.0, 0.0, 0.0), direction)
+        shown = label[:, ::-1].copy() if flipped else label
+        return take_facts(Case("a", shown[None].astype(float), geometry, shown), 10, classes=2).centres
+
+    apart = [np.sign(np.diff(centres(flipped=flipped), axis=0))[0].tolist() for flipped in (False, True)]
+    assert apart[0] == apart[1]
+    assert [abs(sign) for sign in apart[0]] == [0, 1, 0]
+
+
+def test_few_cases_prove_no_order() -> None:
+    always = np.array([[[0.0, 1.0], [5.0, 1.0]]])
+    assert measure_order(np.repeat(always, 3, axis=0))[0] < 0.9 <= measure_order(np.repeat(always, 20, axis=0))[0]
+    missing = np.array([[[0.0, 1.0], [np.nan, np.nan]]])
+    assert measure_order(np.repeat(missing, 50, axis=0)) == (0.5, 0.5)

@@ -27,3 +27,12 @@ def test_thick_slices_are_moved_in_their_plane_and_other_voxels_by_their_sides(
     assert (config.warp.voxel, config.warp.in_plane, config.shade.in_plane) == (voxel, in_plane, in_plane)
     assert ("augment.warp.voxel" in reasons) == (voxel != "cube")
     assert ("augment.warp.in_plane" in reasons) == in_plane
+
+
+def test_an_axis_along_which_classes_have_an_order_is_not_mirrored_nor_turned() -> None:
+    config, reasons = plan_augment(Grid((40, 56, 40), (1.0, 1.0, 1.0)), (40, 56, 40), (0.6, 0.95, 0.5))
+    assert config.warp.flip_axes == (0, 2)
+    assert not config.warp.rotate90
+    assert "order along axis 1" in reasons["augment.warp.flip_axes"]
+    free, _ = plan_augment(Grid((40, 56, 40), (1.0, 1.0, 1.0)), (40, 56, 40), (0.95, 0.6, 0.5))
+    assert free.warp.rotate90

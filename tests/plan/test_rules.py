@@ -168,3 +168,10 @@ def test_axes_much_coarser_than_the_others_are_halved_and_looked_along_later() -
 
 def test_a_default_recipe_is_no_plan() -> None:
     assert make_plan(fingerprint((64, 64)), classes(2))[0] != Recipe()
+
+
+def test_large_cases_are_drawn_more_often_where_sizes_differ_much() -> None:
+    alike, _ = make_plan(fingerprint((256, 256), min_size=(200, 256), max_size=(300, 256)), classes(2))
+    mixed, reasons = make_plan(fingerprint((256, 256), min_size=(256, 256), max_size=(1024, 1024)), classes(2))
+    assert (alike.patches.by_area, mixed.patches.by_area) == (0.0, 0.5)
+    assert "large cases" in reasons["patches.by_area"]

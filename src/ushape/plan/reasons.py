@@ -23,7 +23,6 @@ HABITS: Reasons = {
     "loss.dice.over": "steadier than each patch by itself, where classes are rare",
     "loss.class_weights": "Dice is there for rare classes; name one weight per class to change that",
     "patches.foreground": "every step sees foreground, however rare it is",
-    "patches.by_area": "every case as often as the others; above 0, large ones more often",
     "augment.warp.flip": "mirror images show the same things; false where left must stay left",
     "augment.warp.rotation": "and more below: every movement and change strikes a patch with its own probability",
     "train.patience": "validations without gain",

@@ -32,6 +32,8 @@ from ushape.train.config import TrainConfig
 VOXELS_PER_STEP = 8 * 128 * 128
 """Voxels of one training step: what two CPU cores do in about half a second in bf16."""
 FEWEST_PATCHES, MOST_PATCHES = 2, 16
+UNEQUAL = 8.0
+"""The largest case has this many times the voxels of the smallest."""
 RARE = 0.5
 """Share of the voxels below which the background is the rarer part."""
 
@@ -53,6 +55,14 @@ def choose_batch(voxels: float, patch: tuple[int, ...]) -> Decision:
     if batch == by_data:
         return Decision(batch, f"{total}, no more than all images have together")
     return Decision(batch, f"{total}, which a CPU still does in good time")
+
+
+def choose_by_area(fingerprint: Fingerprint) -> Decision:
+    """Draw larger cases more often where sizes differ much: they hold more that a net has not seen."""
+    smallest, largest = (math.prod(size) for size in (fingerprint.min_size, fingerprint.max_size))
+    if largest < UNEQUAL * smallest:
+        return Decision(0.0, "every case equally often: they are of about one size")
+    return Decision(0.5, "as the root of its size: large cases hold more, and each scores once")
 
 
 def choose_head(labels: Labels) -> Decision:
@@ -94,16 +104,17 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
     net, why_net = _plan_net(fingerprint, labels, seen)
     patch = choose_patch_size(seen)
     batch, window = choose_batch(voxels, patch.value), choose_window(patch.value)
+    by_area = choose_by_area(fingerprint)
     may_overlap = labels.overlap != "none"
     loss, head = choose_overlap_loss() if may_overlap else choose_loss(fingerprint), choose_head(labels)
-    augment, why_augment = plan_augment(seen, patch.value)
+    augment, why_augment = plan_augment(seen, patch.value, fingerprint.class_order[-len(patch.value) :])
     recipe = Recipe(
         head=head.value,
         data=DataConfig(channels=fingerprint.channels, labels=labels),
         prep=prep,
         net=net,
         loss=loss.value,
-        patches=PatchConfig(size=patch.value, batch=batch.value),
+        patches=PatchConfig(size=patch.value, batch=batch.value, by_area=by_area.value),
         augment=augment,
         train=TrainConfig(),
         predict=PredictConfig(window=window.value, threshold=(0.5,) * (labels.count - 1) if may_overlap else "argmax"),
@@ -119,6 +130,7 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
         "loss.dice.background": loss.reason,
         "patches.size": patch.reason,
         "patches.batch": batch.reason,
+        "patches.by_area": by_area.reason,
         **why_augment,
         "predict.window.size": window.reason,
         "predict.window.overlap": "a quarter of the window" if len(patch.value) == 2 else "half a window",

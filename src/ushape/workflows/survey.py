@@ -78,7 +78,7 @@ def _look(found: DatasetFiles, labels: Labels, regrid: Regrid | None) -> tuple[d
     def look(pair: Pair) -> tuple[CaseFacts, list[int]]:
         case = load_case(pair, labels, axes=found.axes, regrid=regrid)
         label = np.zeros(case.space, np.int16) if case.label is None else case.label
-        return take_facts(replace(case, label=flatten(label)), samples), count_overlapping(label)
+        return take_facts(replace(case, label=flatten(label)), samples, labels.count - 1), count_overlapping(label)
 
     with ThreadPoolExecutor(READERS) as pool:
         facts, voxels = zip(*pool.map(look, found.pairs), strict=True)
