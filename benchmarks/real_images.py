@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--keep", type=Path, help="folder for the trained models, DATA_SET.safetensors")
     parser.add_argument("--only", choices=["isbi2012", "dsb2018"])
     options = parser.parse_args()
     tasks = {"isbi2012": ("masks", split_isbi), "dsb2018": ("labels", split_dsb)}
@@ -32,7 +33,7 @@ def main() -> None:
     results = json.loads(stored.read_text()) if stored.exists() and options.only else {}
     for name, (masks, split) in tasks.items():
         if options.only in (None, name):
-            results[name] = run(options.data / name, masks, split, options.minutes)
+            results[name] = run(options.data / name, masks, split, options)
             print(json.dumps(results[name], indent=2))
     write(results, options.minutes)
 
@@ -45,7 +46,7 @@ def split_dsb(stems: list[str]) -> set[str]:
     return set(np.random.default_rng(2018).choice(stems, len(stems) // 10, replace=False).tolist())
 
 
-def run(source: Path, masks: str, split, minutes: float) -> dict:
+def run(source: Path, masks: str, split, options: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         train, test = Path(folder) / "train", Path(folder) / "test"
         stems = sorted(path.stem for path in (source / "images").iterdir())
@@ -56,10 +57,13 @@ def run(source: Path, masks: str, split, minutes: float) -> dict:
                 (target / kind).mkdir(parents=True, exist_ok=True)
                 shutil.copy(source / kind / f"{stem}.png", target / kind)
         flags = ["--foreground"] if masks == "labels" else []
-        spent = call(["train", train, "-o", f"{folder}/run", "--minutes", minutes, *flags])
+        spent = call(["train", train, "-o", f"{folder}/run", "--minutes", options.minutes, *flags])
         predicted = call(["predict", f"{folder}/run", test, "-o", f"{folder}/masks"])
         scored = [*USHAPE, "evaluate", f"{folder}/masks", str(test / masks), "--json", *flags]
         scores = json.loads(subprocess.run(scored, check=True, capture_output=True, text=True).stdout)
+        if options.keep:
+            options.keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(f"{folder}/run/model.safetensors", options.keep / f"{source.name}.safetensors")
         curve = (Path(folder) / "run" / "metrics.csv").read_text().splitlines()
         choices = json.loads((Path(folder) / "run" / "choices.json").read_text())
     means = {
