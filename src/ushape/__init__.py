@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ushape.nets.unet import UNet
     from ushape.plan.recipe import Recipe
     from ushape.workflows.api import evaluate, predict_folder, train
+    from ushape.workflows.hub import push_to_hub
     from ushape.workflows.model import Model, load
 
 __version__ = "0.1.0"
@@ -58,6 +59,7 @@ __all__ = [
     "load",
     "predict_folder",
     "preset",
+    "push_to_hub",
     "train",
 ]
 
@@ -75,6 +77,7 @@ _HOMES = {
     "load": "workflows.model",
     "predict_folder": "workflows.api",
     "preset": "nets.presets",
+    "push_to_hub": "workflows.hub",
     "train": "workflows.api",
 }
 

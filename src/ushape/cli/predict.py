@@ -34,6 +34,9 @@ def predict(
     model: Annotated[Path, typer.Argument(help="Model file, or the run folder it lies in.")],
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, a DICOM series, or a folder of them.")],
     output: Annotated[Path, Flag("-o", "--output", help="Folder for the masks (or a file, for one image).")],
+    others: Annotated[
+        list[Path] | None, Flag("--with", metavar="MODEL", help="Average with this model too; may be given repeatedly.")
+    ] = None,
     mirror: Annotated[bool, Flag("--mirror", help="Average over flips: slower, often a little better.")] = False,
     threshold: Annotated[float | None, Flag(help="Probability from which a pixel is foreground.")] = None,
     overlays: Annotated[bool, Flag("--overlays", help="Also draw each mask on its image.")] = False,
@@ -64,7 +67,7 @@ def predict(
     from ushape.workflows.model import load
 
     loaded = load(
-        model,
+        [model, *(others or [])],
         device=device,
         mirror=mirror,
         threshold=threshold,

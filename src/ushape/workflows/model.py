@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ushape.predict.postprocess import parse_rules
 from ushape.predict.predictor import PredictConfig, predict_case, predict_label, predict_uncertainty
 from ushape.prep.pipeline import Pipeline
 from ushape.workflows.engine import mirror_axes
+from ushape.workflows.ensemble import join_models
 from ushape.workflows.runtime import Running, run_model
 from ushape.workflows.stored import model_path
 
@@ -64,7 +66,7 @@ class Model:
 
 
 def load(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     device: str = "auto",
     mirror: bool = False,
@@ -73,9 +75,10 @@ def load(
     engine: str = "own",
     recipe: str | Path | None = None,
 ) -> Model:
-    """Load a model file, the model of a run folder, or an exported file.
+    """Load a model file, the model of a run folder, an exported file, or a model on a hub: `hub:OWNER/NAME`.
 
     Args:
+        path: of several models the probabilities are averaged; they must agree in classes and preparation.
         mirror: average over flips of the axes that training flipped, see `mirror_axes`: 2**axes times slower.
         threshold: probability from which a voxel is foreground, of each class where they may overlap; None does as the
             recipe says.
@@ -87,7 +90,9 @@ def load(
         ConfigError: the engine is unknown, or cannot run the file; mirroring is asked for and training flipped nothing;
             or the threshold is impossible.
     """
-    running = run_model(model_path(path), engine, device, Path(recipe) if recipe is not None else None)
+    files = [model_path(each) for each in ([path] if isinstance(path, str | Path) else path)]
+    stated = Path(recipe) if recipe is not None else None
+    running = join_models(files, [run_model(file, engine, device, stated) for file in files])
     config = running.recipe.predict
     changes = {"mirror": mirror, "threshold": _choose_threshold(config, threshold)}
     config = with_fields(config, changes, "predict")

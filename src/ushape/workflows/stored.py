@@ -35,7 +35,11 @@ class StoredModel:
 
 
 def model_path(path: str | Path) -> Path:
-    """Return a model file's own path, or that of the model in a run folder."""
+    """Return a model file's own path, that of the model in a run folder, or that of one pulled from a hub."""
+    if str(path).startswith("hub:"):
+        from ushape.workflows.hub import pull_from_hub
+
+        return pull_from_hub(str(path))
     return Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
 
 

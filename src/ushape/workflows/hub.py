@@ -1,0 +1,120 @@
+"""Model files on a hub: pushed with a card made of their header, pulled once and then read from the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ushape.core.errors import DataError, OutputError, require
+from ushape.core.events import count
+from ushape.core.model_file import ModelHeader, read_header
+from ushape.plan.recipe import Recipe, read_recipe
+
+FILE_NAME = "model.safetensors"
+PREFIX = "hub:"
+"""What a path begins with that means a model on a hub: `hub:OWNER/NAME`, or `hub:OWNER/NAME@REVISION`."""
+
+
+def push_to_hub(model: str | Path, name: str, *, private: bool = True, endpoint: str | None = None) -> str:
+    """Write a model file and its card into a repository of a hub, which is made if it is not there.
+
+    Args:
+        name: of the repository: OWNER/NAME.
+        endpoint: the hub's address; None for huggingface_hub's own, which also keeps the token.
+    Returns:
+        The commit's address.
+    Raises:
+        ModelFileError: the file is no model.
+        OutputError: the hub cannot be reached, or refuses.
+        MissingExtra: huggingface_hub is not installed.
+    """
+    file = Path(model) / FILE_NAME if Path(model).is_dir() else Path(model)
+    header = read_header(file)
+    card = write_card(header, read_recipe(header.recipe, str(file)), name)
+    hub = require("huggingface_hub", "hub", "pushing a model")
+    files = {FILE_NAME: file, "README.md": card.encode()}
+    operations = [hub.CommitOperationAdd(path, content) for path, content in files.items()]
+    try:
+        api = hub.HfApi(endpoint=endpoint)
+        api.create_repo(name, private=private, exist_ok=True)
+        commit: Any = api.create_commit(name, operations, commit_message="Upload a model of ushape")
+    except _failures() as error:
+        raise OutputError(
+            f"{name}: cannot be pushed ({_first_line(error)}); check the name and `hf auth login`"
+        ) from error
+    return str(commit.commit_url)
+
+
+def pull_from_hub(name: str, *, endpoint: str | None = None, cache: Path | None = None) -> Path:
+    """Return the path of a hub's model file on the disk; only if it is not there yet is the network used.
+
+    Args:
+        name: OWNER/NAME, or OWNER/NAME@REVISION for another than the one that was pulled first.
+        cache: the folder of pulled files; None for huggingface_hub's own.
+    Raises:
+        DataError: it is not on the disk, and the hub has it not, or cannot be reached.
+        MissingExtra: huggingface_hub is not installed.
+    """
+    hub = require("huggingface_hub", "hub", "pulling a model")
+    repository, _, revision = name.removeprefix(PREFIX).partition("@")
+    wanted = {"repo_id": repository, "filename": FILE_NAME, "revision": revision or None, "cache_dir": cache}
+    try:
+        return Path(hub.hf_hub_download(**wanted, local_files_only=True))
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        raise DataError(f"{PREFIX}{name}: expected {PREFIX}OWNER/NAME, got {_first_line(error)}; correct it") from error
+    try:
+        return Path(hub.hf_hub_download(**wanted, endpoint=endpoint))
+    except _failures() as error:
+        raise DataError(
+            f"{PREFIX}{repository}: expected a {FILE_NAME} on the hub, got: {_first_line(error)}; "
+            "check the name and the network, or give a file"
+        ) from error
+
+
+def write_card(header: ModelHeader, recipe: Recipe, name: str) -> str:
+    """Write a model's card, the README of its repository, out of what its file says of itself."""
+    labels = recipe.data.labels
+    pairs = zip(labels.names, labels.values, strict=True)
+    classes = "\n".join(f"| {each} | {value} |" for each, value in pairs)
+    dice = (header.score or {}).get("dice") or {}
+    scores = "\n".join(f"| {each} | {value:.3f} |" for each, value in dice.items() if value is not None)
+    told = {key: value for key, value in (header.provenance or {}).items() if not isinstance(value, dict)}
+    facts = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in told.items())
+    return f"""---
+library_name: ushape
+pipeline_tag: image-segmentation
+tags: [image-segmentation, u-net, ushape]
+---
+# {name}
+
+A U-Net for {recipe.net.ndim}D images of {count(recipe.data.channels, "channel")}: {count(header.members, "network")} of
+{header.parameters:,} weights. One safetensors file, which holds the preparation of images too; nothing in it is run.
+
+    ushape predict {PREFIX}{name} IMAGES -o MASKS
+
+| class | value in masks |
+|---|---|
+{classes}
+
+## Dice on held-out cases
+
+| class | mean Dice |
+|---|---|
+{scores or "| | none was held out |"}
+
+## Where it comes from
+
+{facts}
+"""
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    """Return what huggingface_hub raises: its transport's errors among them, whichever transport it uses."""
+    errors = require("huggingface_hub.errors", "hub", "a model hub")
+    return (ValueError, *errors.HfHubHTTPError.__bases__)
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
