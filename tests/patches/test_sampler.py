@@ -26,8 +26,8 @@ def a_case(number: int, space: tuple[int, ...]) -> Case:
 def store(tmp_path: Path) -> Store:
     cases = [a_case(i, (20, 24)) for i in range(3)]
     for i, case in enumerate(cases):
-        write_case(tmp_path, i, case)
-    write_index(tmp_path, [(case.name, case.geometry) for case in cases])
+        write_case(tmp_path, f"{i:04x}", case)
+    write_index(tmp_path, [(case.name, f"{i:04x}") for i, case in enumerate(cases)])
     return Store(tmp_path)
 
 
@@ -55,13 +55,13 @@ def test_a_missing_case_is_named(store: Store) -> None:
 
 
 def test_a_store_without_its_index_is_not_complete(tmp_path: Path) -> None:
-    write_case(tmp_path, 0, a_case(0, (8, 8)))
+    write_case(tmp_path, "0", a_case(0, (8, 8)))
     assert not is_complete(tmp_path)
 
 
 def test_a_case_without_a_label_cannot_be_stored(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a label"):
-        write_case(tmp_path, 0, Case("x", np.zeros((1, 4, 4), dtype=np.float32), Geometry.pixels(2)))
+        write_case(tmp_path, "0", Case("x", np.zeros((1, 4, 4), dtype=np.float32), Geometry.pixels(2)))
 
 
 def test_the_same_seed_and_step_give_the_same_batch(store: Store) -> None:
@@ -119,8 +119,8 @@ def test_an_image_smaller_than_the_patch_is_centred_and_mirrored() -> None:
 
 def test_volumes_are_cut_like_images(tmp_path: Path) -> None:
     case = a_case(0, (9, 10, 11))
-    write_case(tmp_path, 0, case)
-    write_index(tmp_path, [(case.name, case.geometry)])
+    write_case(tmp_path, "0", case)
+    write_index(tmp_path, [(case.name, "0")])
     config = PatchConfig(size=(4, 12, 6), batch=2)
     images, labels = cut_step(Store(tmp_path), draw_step(0, 0, alike(1), config), config)
     assert images.shape == (2, 2, 4, 12, 6)
@@ -174,8 +174,8 @@ def test_the_forced_voxel_lies_anywhere_in_its_patch() -> None:
 def test_classes_that_overlap_are_stored_sampled_and_cut(tmp_path: Path) -> None:
     label = np.zeros((3, 20, 24), dtype=bool)
     label[0, 5:9, 5:9] = label[2, 7:12, 7:12] = True
-    write_case(tmp_path, 0, Case("case", np.zeros((1, 20, 24), dtype=np.float32), Geometry.pixels(2), label))
-    write_index(tmp_path, [("case", Geometry.pixels(2))])
+    write_case(tmp_path, "0", Case("case", np.zeros((1, 20, 24), dtype=np.float32), Geometry.pixels(2), label))
+    write_index(tmp_path, [("case", "0")])
     store, config = Store(tmp_path), PatchConfig(size=(16, 16), batch=2, foreground=1.0)
     assert sorted(store[0].locations) == [1, 3]
     _, labels = cut_step(store, draw_step(0, 0, store.contents, config), config)

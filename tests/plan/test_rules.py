@@ -43,7 +43,8 @@ def test_any_data_set_gets_a_complete_recipe_that_reads_back(
 @given(GRIDS)
 def test_every_level_divides_the_patch_and_keeps_voxels(drawn: Drawn) -> None:
     grid = Grid(*drawn)
-    patch, strides = choose_patch_size(grid).value, choose_strides(grid).value
+    strides = choose_strides(grid).value
+    patch = choose_patch_size(grid, strides).value
     total = [math.prod(column) for column in zip(*strides, strict=True)]
     assert 2 <= len(strides) <= 4
     assert all(length % factor == 0 for length, factor in zip(patch, total, strict=True))
@@ -54,7 +55,7 @@ def test_every_level_divides_the_patch_and_keeps_voxels(drawn: Drawn) -> None:
 @given(GRIDS)
 def test_a_patch_is_bounded_by_the_image_and_by_what_a_step_may_cost(drawn: Drawn) -> None:
     grid = Grid(*drawn)
-    patch = choose_patch_size(grid).value
+    patch = choose_patch_size(grid, choose_strides(grid).value).value
     assert all(length < full + 16 for length, full in zip(patch, grid.size, strict=True))
     assert math.prod(patch) <= {2: 4 * 128**2, 3: 4 * 64**3}[len(patch)]
 
@@ -164,6 +165,14 @@ def test_axes_much_coarser_than_the_others_are_halved_and_looked_along_later() -
     assert choose_strides(alike).value == ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
     short = Grid((9, 64, 64), (1.0, 1.0, 1.0))
     assert choose_strides(short).value == ((1, 1, 1), (2, 2, 2), (1, 2, 2), (1, 2, 2))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 6])
+def test_a_net_of_so_many_levels_as_a_user_wants_has_a_stride_for_each(levels: int) -> None:
+    recipe, _ = make_plan(ct((30, 512, 512), spacing=(5.0, 0.5, 0.5)), classes(2), levels=levels)
+    assert len(recipe.net.strides) == len(recipe.net.kernels) == len(recipe.net.widths) == levels
+    total = [math.prod(column) for column in zip(*recipe.net.strides, strict=True)]
+    assert all(length % factor == 0 for length, factor in zip(recipe.patches.size, total, strict=True))
 
 
 def test_a_default_recipe_is_no_plan() -> None:

@@ -9,11 +9,12 @@ from tests.train.tiny import TINY
 
 from ushape.core.config import with_fields
 from ushape.core.events import ignore_events
+from ushape.core.files import write_json
 from ushape.plan.recipe import Recipe
 from ushape.train import trainer as trainer_module
 from ushape.train.config import Choices
 from ushape.train.parts import Parts
-from ushape.train.run_folder import RunFolder
+from ushape.train.run_folder import RunFolder, create_run
 from ushape.workflows.parts import make_parts
 from ushape.workflows.prepare import prepare
 
@@ -33,7 +34,9 @@ class Asked(lightning.Trainer):
 @pytest.fixture
 def parts(blobs: Path, tmp_path: Path) -> Parts:
     recipe = with_fields(Recipe(), TINY)
-    store = prepare(blobs, recipe, tmp_path / "prepared", ignore_events)
+    prepared = create_run(tmp_path / "prepared")
+    write_json(prepared.splits, {"data": str(blobs)})
+    store = prepare(prepared, recipe, ignore_events)
     return make_parts(recipe, store, store.subset(["case1"]))
 
 

@@ -122,17 +122,23 @@ def test_a_finished_run_is_left_as_it_is_and_says_so(blobs: Path, tmp_path: Path
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path != run.log} == before
 
 
-def test_a_resumed_run_needs_its_images_no_more(stopped: RunFolder, blobs: Path) -> None:
-    shutil.rmtree(blobs)
+def test_a_resumed_run_needs_its_images_for_the_report(stopped: RunFolder, blobs: Path) -> None:
+    away = blobs.rename(blobs.with_name("away"))
+    with pytest.raises(DataError, match=r"blobs: expected a folder with images/ and masks/, got none; check the path"):
+        resume(stopped.path, ignore_events)
+    away.rename(blobs)
     resume(stopped.path, ignore_events)
     assert weights(stopped)
 
 
 def test_a_resumed_run_whose_images_are_others_now_is_refused(stopped: RunFolder, blobs: Path) -> None:
-    shutil.rmtree(stopped.prepared)
     for kind in ("images", "masks"):
         (blobs / kind / "case2.png").rename(blobs / kind / "another.png")
-    with pytest.raises(DataError, match="no prepared case 'case2'; the data set changed, start a new run"):
+    with pytest.raises(DataError, match="expected the cases as they were when it began, got case2 gone"):
+        resume(stopped.path, ignore_events)
+    for kind in ("images", "masks"):
+        shutil.copy(blobs / kind / "case3.png", blobs / kind / "case2.png")
+    with pytest.raises(DataError, match=r"got case2 changed; put the files .* back as they were, or start a new run"):
         resume(stopped.path, ignore_events)
     assert stopped.checkpoint.is_file()
 

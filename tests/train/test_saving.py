@@ -15,12 +15,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ushape.core.errors import OutputError
+from ushape.core.events import ignore_events
+from ushape.core.files import write_json
 from ushape.core.model_file import ModelHeader, read_weights, write_model
 from ushape.patches.sampler import PatchConfig
+from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe
 from ushape.train.callbacks import AverageWeights
 from ushape.train.checkpoint import AtomicCheckpointIO, read_checkpoint
 from ushape.train.data import TrainingSteps, ignore_interrupt, validation_loader
+from ushape.train.run_folder import create_run
 from ushape.train.stop import catch_stop
 from ushape.workflows.prepare import prepare
 
@@ -83,8 +87,14 @@ def test_the_average_of_constant_weights_is_that_constant_and_counters_are_copie
     assert torch.equal(average(torch.tensor(4), torch.tensor(9), 7), torch.tensor(9))
 
 
+def prepare_cases(data: Path, path: Path) -> Store:
+    run = create_run(path)
+    write_json(run.splits, {"data": str(data)})
+    return prepare(run, Recipe(), ignore_events)
+
+
 def test_training_steps_can_be_sent_to_another_process_and_give_the_same_batches(blobs: Path, tmp_path: Path) -> None:
-    store = prepare(blobs, Recipe(), tmp_path / "prepared", lambda event: None)
+    store = prepare_cases(blobs, tmp_path / "run")
     steps = TrainingSteps(store, PatchConfig(size=(16, 16), batch=2), seed=3)
     sent = pickle.loads(pickle.dumps(steps))
     assert same(sent[5], steps[5])
@@ -94,7 +104,7 @@ def test_training_steps_can_be_sent_to_another_process_and_give_the_same_batches
 
 @pytest.mark.slow
 def test_spawned_workers_cut_the_batches_that_this_process_cuts(blobs: Path, tmp_path: Path) -> None:
-    store = prepare(blobs, Recipe(), tmp_path / "prepared", lambda event: None)
+    store = prepare_cases(blobs, tmp_path / "run")
     steps = TrainingSteps(store, PatchConfig(size=(16, 16), batch=2), seed=3)
     loader = DataLoader(
         steps,  # type: ignore[arg-type]

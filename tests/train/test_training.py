@@ -63,6 +63,7 @@ def test_the_listener_hears_what_was_found_chosen_and_done_in_this_order(trained
         "6 images",
         "labels: values 0, 255",
         "net: 2D, 2 levels",
+        "6 cases prepared; kept for other trainings in",
         "training on 5 cases, validating on 1",
         "GB of memory for a step",
         "cpu, float32: 4 epochs of 4 steps",

@@ -11,8 +11,8 @@ from ushape.core.errors import OutputError
 from ushape.core.events import Listener
 from ushape.train.run_folder import RunFolder
 from ushape.workflows import demo
-from ushape.workflows.api import default_output, train
-from ushape.workflows.design import FitRequest
+from ushape.workflows.api import train
+from ushape.workflows.design import FitRequest, default_output
 from ushape.workflows.fit import fit
 
 

@@ -108,8 +108,8 @@ class Nested(Bright):
 def test_volumes_keep_their_classes_apart_through_patches_and_files(tmp_path: Path) -> None:
     values = volume(0, (6, 7, 8))
     label = np.stack([values > 50, values > 80])
-    write_case(tmp_path, 0, Case("a", values[None].astype(np.float32), Geometry.pixels(3), label))
-    write_index(tmp_path, [("a", Geometry.pixels(3))])
+    write_case(tmp_path, "0", Case("a", values[None].astype(np.float32), Geometry.pixels(3), label))
+    write_index(tmp_path, [("a", "0")])
     store, config = Store(tmp_path), PatchConfig(size=(4, 4, 4), batch=3)
     assert sorted(store[0].locations) == [1, 2]
     images, labels = cut_step(store, draw_step(0, 0, store.contents, config), config)

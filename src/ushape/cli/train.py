@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from ushape.cli.show import listening, print_line
 from ushape.core.config import parse_assignment
 from ushape.core.errors import ConfigError
 from ushape.core.model_file import read_header
+
+if TYPE_CHECKING:
+    from ushape.workflows.design import FitRequest
 
 Flag = typer.Option
 
@@ -56,6 +59,7 @@ def train(
     strict: Annotated[bool, Flag("--strict", help="Refuse masks on another grid than their image's.")] = False,
     changes: Annotated[list[str] | None, Flag("--set", help="Any field of the recipe: net.up=transpose.")] = None,
     resume: Annotated[Path | None, Flag(help="Go on with this run folder.")] = None,
+    prepare_only: Annotated[bool, Flag("--prepare-only", help="Plan and prepare the cases, and stop there.")] = False,
     as_json: Annotated[bool, Flag("--json", help="Print events as JSON lines; the last one is the result.")] = False,
 ) -> None:
     """Train a model on a folder of images and masks."""
@@ -71,13 +75,14 @@ def train(
     flags |= {"start": start, "devices": devices, "strict": strict or None}
     fields = collect_changes({name: value for name, value in flags.items() if value is not None}, changes or [])
     if resume is not None:
-        if data or output or recipe or foreground or fields:
+        if data or output or recipe or foreground or fields or prepare_only:
             raise ConfigError(f"--resume {resume}: goes on with the run as it was begun; leave out all other options")
         _resume(resume, as_json=as_json)
     elif data is None:
         raise ConfigError("ushape train: expected a folder with images/ and masks/, or --resume RUN")
     else:
-        _train(data, output, recipe, fields, foreground=foreground, as_json=as_json)
+        run = _prepare if prepare_only else _train
+        run(_make_request(data, output, recipe, fields, foreground=foreground), as_json=as_json)
 
 
 def collect_changes(flags: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
@@ -94,19 +99,31 @@ def collect_changes(flags: dict[str, Any], assignments: list[str]) -> dict[str, 
     return fields | dict(parse_assignment(text) for text in assignments)
 
 
-def _train(
-    data: Path, output: Path | None, recipe: Path | None, fields: dict[str, Any], *, foreground: bool, as_json: bool
-) -> None:
-    from ushape.workflows.api import default_output
-    from ushape.workflows.design import FitRequest
-    from ushape.workflows.fit import fit
+def _make_request(
+    data: Path, output: Path | None, recipe: Path | None, fields: dict[str, Any], *, foreground: bool
+) -> FitRequest:
+    from ushape.workflows.design import FitRequest, default_output
 
     if output is None and fields.get("train.devices", 1) > 1:
         raise ConfigError("--devices: expected a run folder that all processes know, got none; give one with -o")
-    request = FitRequest(data, output or default_output(data), recipe, fields, foreground)
+    return FitRequest(data, output or default_output(data), recipe, fields, foreground)
+
+
+def _train(request: FitRequest, *, as_json: bool) -> None:
+    from ushape.workflows.fit import fit
+
     with listening(as_json=as_json) as listener:
         run = fit(request, listener)
     _finish(run.path, as_json=as_json)
+
+
+def _prepare(request: FitRequest, *, as_json: bool) -> None:
+    from ushape.workflows.prepare import prepare_only
+
+    with listening(as_json=as_json) as listener:
+        prepared = prepare_only(request, listener)
+    if as_json:
+        print_line({"event": "result", "prepared": str(prepared)})
 
 
 def _resume(path: Path, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -61,6 +62,29 @@ def scratch_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[An
             for start in range(0, room, _BLOCK):
                 file.write(bytes(min(_BLOCK, room - start)))
         yield np.memmap(temporary, dtype, "r+", shape=shape)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; rename it onto `path` when the block ends well, remove it when not.
+
+    A folder that is there already stays, since what has the same name holds the same.
+
+    Raises:
+        OutputError: the folder cannot be made or filled, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(path)
+    except OSError as error:
+        if not path.is_dir():
+            raise OutputError(
+                f"{path}: cannot be written ({error.strerror or error}); choose another place with -o"
+            ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:

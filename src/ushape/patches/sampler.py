@@ -19,7 +19,8 @@ class PatchConfig(Config):
     """What one training step sees.
 
     Attributes:
-        size: patch size per axis in voxels, (row, col) or (z, y, x); parts outside the image are mirrored in.
+        size: patch size per axis in voxels, (row, col) or (z, y, x); parts outside the image are mirrored in. Two
+            numbers for volumes cut slices.
         batch: patches per step.
         foreground: share of patches that must hold a foreground voxel, each class of the case equally often, anywhere
             in the patch; at least one per step unless 0.
@@ -111,13 +112,19 @@ def place_patch(case: PreparedCase, draw: Draw, size: tuple[int, ...]) -> tuple[
 def cut_step(
     store: Store, draws: list[Draw], config: PatchConfig
 ) -> tuple[Float[ndarray, "b channels *patch"], Integer[ndarray, "b *patch"] | Bool[ndarray, "b classes *patch"]]:
-    """Cut the patches of one step: images float32; class indices int16, or masks of overlapping classes."""
+    """Cut the patches of one step: images float32; class indices int16, or masks of overlapping classes.
+
+    Patches of fewer axes than the cases are cut from single slices along the first axis.
+    """
     images, labels = [], []
     for draw in draws:
         case = store[draw.position]
-        starts = place_patch(case, draw, config.size)
-        images.append(cut_mirrored(case.image, starts, config.size))
-        labels.append(cut_mirrored(case.label, starts, config.size))
+        ndim = case.image.ndim - 1
+        size = (1,) * (ndim - len(config.size)) + config.size
+        starts = place_patch(case, draw, size)
+        images.append(cut_mirrored(case.image, starts, size).reshape(-1, *config.size))
+        masks = case.label.shape[: case.label.ndim - ndim]  # () of class indices
+        labels.append(cut_mirrored(case.label, starts, size).reshape(*masks, *config.size))
     label = np.stack(labels)
     return np.stack(images).astype(np.float32, copy=False), label if label.dtype == bool else label.astype(np.int16)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -17,11 +16,13 @@ from numpy import ndarray
 
 from ushape.core.case import Case, Geometry
 from ushape.core.errors import DataError
-from ushape.core.files import atomic_path, read_json, write_json
+from ushape.core.files import read_json, whole_folder, write_json
 
 LOCATIONS_PER_CLASS = 2000
 INDEX = "index.json"
 """The file that is written last, so that a folder without it is seen to be incomplete."""
+IMAGE, LABEL, LOCATIONS, GEOMETRY = "image.npy", "label.npy", "locations.npz", "geometry.json"
+"""The files of a case, in a folder that is named after its key."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +74,16 @@ class Store:
         return len(self._chosen)
 
     def __getitem__(self, position: int) -> PreparedCase:
-        number = self._chosen[position]
-        row = self._rows[number]
-        locations = np.load(self.folder / f"{number}.locations.npz")
+        row = self._rows[self._chosen[position]]
+        folder = self.folder / row["key"]
+        with np.load(folder / LOCATIONS) as locations:
+            sampled = {int(index): locations[index] for index in locations.files}
         return PreparedCase(
             name=row["name"],
-            image=np.load(self.folder / f"{number}.image.npy", mmap_mode="r"),
-            label=np.load(self.folder / f"{number}.label.npy", mmap_mode="r"),
+            image=np.load(folder / IMAGE, mmap_mode="r"),
+            label=np.load(folder / LABEL, mmap_mode="r"),
             geometry=Geometry(**_tuples(row["geometry"])),
-            locations={int(key): locations[key] for key in locations.files},
+            locations=sampled,
         )
 
     @cached_property
@@ -115,30 +117,31 @@ def is_complete(folder: Path) -> bool:
     return (folder / INDEX).is_file()
 
 
-def write_case(folder: Path, number: int, case: Case) -> None:
-    """Write one prepared case under its number.
+def write_case(folder: Path, key: str, case: Case) -> None:
+    """Write one prepared case under its key, whole or not at all.
 
+    Args:
+        key: letters and digits that stand for all that made the case what it is, in hexadecimal.
     Raises:
         DataError: the case has no label.
         OutputError: the disk is full or the folder cannot be written.
     """
     if case.label is None:
         raise DataError(f"{case.name}: expected a label; training needs one for every image")
-    arrays = {"image": np.asarray(case.image), "label": case.label}
-    for kind, array in arrays.items():
-        with atomic_path(folder / f"{number}.{kind}.npy") as path:
-            np.save(path, array)
-            if path.stat().st_size < array.nbytes:  # numpy keeps quiet about the last bytes on a full disk
+    with whole_folder(folder / key) as place:
+        for name, array in ((IMAGE, np.asarray(case.image)), (LABEL, case.label)):
+            np.save(place / name, array)
+            if (place / name).stat().st_size < array.nbytes:  # numpy keeps quiet about the last bytes on a full disk
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with atomic_path(folder / f"{number}.locations.npz") as path:
-        found = sample_locations(case.label, np.random.default_rng(number))
-        np.savez(path, **{str(index): voxels for index, voxels in found.items()})  # type: ignore[arg-type]
+        found = sample_locations(case.label, np.random.default_rng(int(key, 16)))
+        np.savez(place / LOCATIONS, **{str(index): voxels for index, voxels in found.items()})  # type: ignore[arg-type]
+        write_json(place / GEOMETRY, case.geometry.__dict__)
 
 
-def write_index(folder: Path, cases: Sequence[tuple[str, Geometry]]) -> None:
-    """Finish a store: name its cases in the order of their numbers."""
-    rows = [{"name": name, "geometry": geometry.__dict__} for name, geometry in cases]
-    write_json(folder / INDEX, json.loads(json.dumps(rows)))
+def write_index(folder: Path, cases: Sequence[tuple[str, str]]) -> None:
+    """Finish a store: say the name and the key of each case, in the order of their positions."""
+    rows = [{"name": name, "key": key, "geometry": read_json(folder / key / GEOMETRY)} for name, key in cases]
+    write_json(folder / INDEX, rows)
 
 
 def sample_locations(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ushape.core.labels import Labels
 from ushape.losses.compose import LossConfig
@@ -36,9 +35,6 @@ UNEQUAL = 8.0
 """The largest case has this many times the voxels of the smallest."""
 RARE = 0.5
 """Share of the voxels below which the background is the rarer part."""
-
-Part = tuple[Any, Reasons]
-"""A table of the recipe, and the reasons for its fields by their dotted names."""
 
 
 def choose_batch(voxels: float, patch: tuple[int, ...]) -> Decision:
@@ -89,11 +85,14 @@ def choose_loss(fingerprint: Fingerprint) -> Decision:
     return Decision(loss, kind)
 
 
-def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False) -> tuple[Recipe, Reasons]:
+def make_plan(
+    fingerprint: Fingerprint, labels: Labels, *, slices: bool = False, levels: int | None = None
+) -> tuple[Recipe, Reasons]:
     """Decide everything.
 
     Args:
         slices: whether volumes are trained on as slices along their first axis, by a 2D net.
+        levels: of the net, where a user says how many.
     Returns:
         The recipe, and for each field that was decided the reason.
     """
@@ -101,8 +100,9 @@ def make_plan(fingerprint: Fingerprint, labels: Labels, *, slices: bool = False)
     grid = plan_grid(fingerprint, prep.crop, prep.resample.spacing)
     voxels = float(math.prod(grid.size)) * fingerprint.cases
     seen = Grid(grid.size[1:], grid.spacing[1:]) if slices else grid
-    net, why_net = _plan_net(fingerprint, labels, seen)
-    patch = choose_patch_size(seen)
+    strides = choose_strides(seen, levels)
+    net, why_net = _plan_net(fingerprint, labels, seen, strides)
+    patch = choose_patch_size(seen, strides.value)
     batch, window = choose_batch(voxels, patch.value), choose_window(patch.value)
     by_area = choose_by_area(fingerprint)
     may_overlap = labels.overlap != "none"
@@ -170,8 +170,7 @@ def _plan_prep(fingerprint: Fingerprint) -> tuple[PrepConfig, Reasons]:
     return prep, reasons
 
 
-def _plan_net(fingerprint: Fingerprint, labels: Labels, grid: Grid) -> tuple[UNetConfig, Reasons]:
-    strides = choose_strides(grid)
+def _plan_net(fingerprint: Fingerprint, labels: Labels, grid: Grid, strides: Decision) -> tuple[UNetConfig, Reasons]:
     kernels = choose_kernels(grid, strides.value)
     widths = choose_widths(len(strides.value))
     ndim = len(grid.size)

@@ -28,12 +28,12 @@ Rows = tuple[tuple[int, ...], ...]
 """One row per level, one number per axis."""
 
 
-def choose_patch_size(grid: Grid) -> Decision:
+def choose_patch_size(grid: Grid, strides: Rows) -> Decision:
     """Take the median image up to a patch's usual volume, as long in mm along each axis as bounds allow.
 
     Each axis is rounded up so that every level divides it; an axis of a single voxel stays one.
     """
-    rough, strides = _rough_size(grid), choose_strides(grid).value
+    rough = _rough_size(grid)
     size = tuple(math.ceil(length / total) * total for length, total in zip(rough, _total(strides), strict=True))
     if all(have >= full for have, full in zip(size, grid.size, strict=True)):
         return Decision(size, "holds the median image whole")
@@ -43,18 +43,21 @@ def choose_patch_size(grid: Grid) -> Decision:
     return Decision(size, f"{usual}: enough context, and many different patches per minute")
 
 
-def choose_strides(grid: Grid) -> Decision:
+def choose_strides(grid: Grid, levels: int | None = None) -> Decision:
     """Halve, from level to level, each axis that is long enough and not yet coarser than the finest.
 
     At least two levels, at most `DEEPEST`.
+
+    Args:
+        levels: exactly so many, because a user says so; what is too short is then halved all the same.
     """
     size, strides = _rough_size(grid), [(1,) * len(grid.size)]
-    while len(strides) < DEEPEST:
+    while len(strides) < (levels or DEEPEST):
         halved = _halved_axes(size, grid.spacing, _total(tuple(strides)))
         if not any(halved):
             break
         strides.append(tuple(2 if axis else 1 for axis in halved))
-    if len(strides) == 1:
+    while len(strides) < (levels or 2):
         strides.append(tuple(2 if length > 1 else 1 for length in size))
     rows = tuple(strides)
     deepest = [math.ceil(length / total) for length, total in zip(size, _total(rows), strict=True)]

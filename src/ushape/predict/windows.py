@@ -21,6 +21,7 @@ from ushape.core.grid import cut_mirrored
 from ushape.predict.compose import OnceIfConstant
 from ushape.predict.engines import Engine
 from ushape.predict.layout import Axis, Region, cut_blocks, lay_windows
+from ushape.predict.slices import Slices
 
 SLAB_BYTES = 2.0**31
 """What a slab may take. If whole planes need more, they are cut into blocks, and windows across a cut run twice."""
@@ -33,7 +34,8 @@ class WindowConfig(Config):
     """How an image is cut for prediction.
 
     Attributes:
-        size: window size per axis in voxels, as the network sees it (margins of unpadded networks included).
+        size: window size per axis in voxels, as the network sees it (margins of unpadded networks included). Two
+            numbers take volumes slice by slice along their first axis.
         overlap: share of a window that its neighbour covers too, in [0, 1).
         batch: windows per pass.
     """
@@ -73,7 +75,8 @@ def stream_windows(
     Yields:
         Parts in the order of their rows, as far as planes are whole; every voxel once.
     """
-    axes = lay_windows(tuple(image.shape[1:]), engine, config.size, config.overlap)
+    engine, size = _fit_axes(image, engine, config.size)
+    axes = lay_windows(tuple(image.shape[1:]), engine, size, config.overlap)
     run = OnceIfConstant(engine)
     if all(axis.is_single for axis in axes):
         window = run(_cut(image, [(0,) * len(axes)], axes))[0]
@@ -85,6 +88,11 @@ def stream_windows(
             for number, (scale, cut) in enumerate(zip(scales, region, strict=True)):
                 np.multiply(part, _along(scale[cut], number, len(axes)), out=part)
             yield region, part
+
+
+def _fit_axes(image: ArrayLike, engine: Engine, size: tuple[int, ...]) -> tuple[Engine, tuple[int, ...]]:
+    """Take a volume slice by slice if windows have an axis less than it."""
+    return (Slices(engine), (1, *size)) if len(size) == len(image.shape) - 2 else (engine, size)
 
 
 class _Slab:

@@ -88,6 +88,11 @@ class RunFolder:
         return self.path / "prepared"
 
     @property
+    def shelf(self) -> Path:
+        """Where prepared cases outlive the run: beside it, for all runs in that place."""
+        return self.path.parent / ".prepared"
+
+    @property
     def predictions(self) -> Path:
         """The predictions of the validation cases."""
         return self.path / "predictions"

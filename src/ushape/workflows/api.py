@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from ushape.core.events import Listener, ignore_events
 from ushape.measure.summary import ScoreTable
 from ushape.workflows.deliver import OutputOptions
-from ushape.workflows.design import FitRequest
+from ushape.workflows.design import FitRequest, default_output
 from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
 from ushape.workflows.fit import fit
 from ushape.workflows.infer import BatchResult, predict_files
@@ -75,9 +74,3 @@ def evaluate(
     place = Path(output) if output is not None else None
     request = EvaluateRequest(Path(predictions), Path(truth), place, measuring=measuring)
     return evaluate_folder(request).table
-
-
-def default_output(data: Path) -> Path:
-    """Name a run folder after the data and the time."""
-    now = dt.datetime.now().astimezone()
-    return Path("runs") / f"{data.resolve().name}-{now:%Y%m%d-%H%M%S}"

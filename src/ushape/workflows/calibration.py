@@ -18,8 +18,8 @@ from ushape.plan.recipe import Recipe
 from ushape.predict.engines import Engine
 from ushape.predict.windows import predict_windows
 from ushape.prep.pipeline import Pipeline
-from ushape.workflows.prepare import load_pair
 from ushape.workflows.scoring import predict_prepared, score_prediction
+from ushape.workflows.stock import load_pair
 
 CALIBRATING, SCORING, WINDOWS = 16, 32, 64
 """How many cases calibrate and how many score at most, and how many windows of the former are taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,8 @@ def design(request: FitRequest, listener: Listener) -> Design:
         axes=wishes.axes,
         strict=wishes.strict,
     )
-    planned, reasons = make_plan(data.fingerprint, data.labels, slices=wants_slices(wishes, data.fingerprint.ndim))
+    slices = wants_slices(wishes, data.fingerprint.ndim)
+    planned, reasons = make_plan(data.fingerprint, data.labels, slices=slices, levels=wishes.levels)
     planned = with_fields(planned, {"data.axes": data.found.axes}, "recipe")
     tuned = plan_from(planned, wishes.start)
     wanted = with_fields(overlay_recipe(tuned, table, where), request.changes, "recipe")
@@ -91,3 +93,9 @@ def design(request: FitRequest, listener: Listener) -> Design:
     said = {name: comment for name, _, comment in list_settings(text) if comment}
     flags = dict.fromkeys(request.changes, "set on the command line")
     return Design(data, planned, recipe, {**kept, **said, **flags, **weighed})
+
+
+def default_output(data: Path) -> Path:
+    """Name a run folder after the data and the time."""
+    now = dt.datetime.now().astimezone()
+    return Path("runs") / f"{data.resolve().name}-{now:%Y%m%d-%H%M%S}"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ushape.core.errors import OutputError
 from ushape.core.events import Listener, Log, Message
-from ushape.core.files import read_json, write_json, write_text
+from ushape.core.files import write_json, write_text
+from ushape.patches.shelf import Shelf
 from ushape.plan.recipe import Recipe, read_recipe
 from ushape.train.ranks import own_rank
 from ushape.train.run_folder import RunFolder, create_run, discard_run, open_run
@@ -71,7 +72,8 @@ def resume(path: Path, listener: Listener) -> RunFolder:
 
 def _train(run: RunFolder, recipe: Recipe, listener: Listener, started: float) -> None:
     with explain_stop(run):
-        store = prepare(Path(read_json(run.splits)["data"]), recipe, run.prepared, listener)
+        store = prepare(run, recipe, listener)
         train = train_folds if recipe.data.fold == "all" else train_split
         train(run, recipe, store, listener, started)
     shutil.rmtree(run.prepared)
+    Shelf(run.shelf).trim()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ushape.core.case import Case, Geometry
-from ushape.core.events import Listener, Message, Progress
-from ushape.core.labels import AnyLabel
-from ushape.io.layouts import Pair, find_pairs, load_case
+from ushape.core.errors import DataError
+from ushape.core.events import Listener
+from ushape.core.files import read_json, write_json
+from ushape.io.layouts import find_pairs
+from ushape.io.listing import name_some
 from ushape.io.splits import Split, fold_cases, split_cases
-from ushape.patches.store import Store, is_complete, write_case, write_index
+from ushape.patches.shelf import Shelf
+from ushape.patches.store import Store, is_complete, write_index
 from ushape.plan.recipe import Recipe
-from ushape.prep.label_grid import resample_label_onto
-from ushape.prep.pipeline import Pipeline
+from ushape.train.run_folder import RunFolder
+from ushape.workflows.design import FitRequest, design
+from ushape.workflows.stock import key_cases, stock
 from ushape.workflows.survey import DataSet
 
 
@@ -43,36 +47,47 @@ def _name_split(found: Split) -> dict[str, list[str]]:
     return dict(zip(("training", "validation"), found, strict=True))
 
 
-def prepare(data: Path, recipe: Recipe, folder: Path, listener: Listener) -> Store:
-    """Prepare every case of a data set and keep it on disk; what an earlier start prepared is taken as it is.
+def prepare(run: RunFolder, recipe: Recipe, listener: Listener) -> Store:
+    """Give a run its prepared cases; what an earlier run or start prepared is taken as it is.
 
     Raises:
-        DataError: a file cannot be read or does not fit the recipe.
+        DataError: a file cannot be read or does not fit the recipe, or a case has changed since the run began.
     """
-    if is_complete(folder):
-        return Store(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    pairs, pipeline, index = find_pairs(data), Pipeline(recipe.prep), []
-    for number, pair in enumerate(pairs):
-        case, _ = pipeline.forward(load_pair(pair, recipe, listener))
-        write_case(folder, number, case)
-        index.append((case.name, case.geometry))
-        listener(Progress("prepare", number + 1, len(pairs)))
-    write_index(folder, index)
-    return Store(folder)
+    splits, shelf = read_json(run.splits), Shelf(run.shelf)
+    pairs = find_pairs(Path(splits["data"]))
+    keys = key_cases(pairs, recipe)
+    if "contents" not in splits:
+        write_json(run.splits, {**splits, "contents": keys})
+    _refuse_changes(splits.get("contents", keys), keys, run)
+    if not is_complete(run.prepared):
+        shutil.rmtree(run.prepared, ignore_errors=True)
+        stock(pairs, keys, recipe, shelf, listener)
+        for key in keys.values():
+            shelf.lend(key, run.prepared)
+        write_index(run.prepared, list(keys.items()))
+    return Store(run.prepared)
 
 
-def load_pair(pair: Pair, recipe: Recipe, listener: Listener) -> Case:
-    """Read a pair as a recipe says; a label on another grid is resampled onto its image's, with a warning, or refused.
+def prepare_only(request: FitRequest, listener: Listener) -> Path:
+    """Plan a training and prepare its cases, so that it can begin at once.
 
+    Returns:
+        Where they are kept: beside the run folder that the request names.
     Raises:
-        GridMismatch: it lies on another grid, and the recipe is strict.
+        UshapeError: the data, the recipe or the output cannot be used.
     """
-    data = recipe.data
+    designed, shelf = design(request, listener), Shelf(RunFolder(request.output).shelf)
+    pairs = designed.data.found.pairs
+    stock(pairs, key_cases(pairs, designed.recipe), designed.recipe, shelf, listener)
+    shelf.trim()
+    return shelf.folder
 
-    def regrid(label: AnyLabel, own: Geometry, image: Geometry, shape: tuple[int, ...]) -> AnyLabel:
-        listener(Message(f"{pair.name}: its label lies on another grid; resampled onto the image's", "warning"))
-        return resample_label_onto(label, own, image, shape)
 
-    regrid_or_refuse = None if data.strict else regrid
-    return load_case(pair, data.labels, channels=data.channels, axes=data.axes, regrid=regrid_or_refuse)
+def _refuse_changes(then: Mapping[str, str], now: Mapping[str, str], run: RunFolder) -> None:
+    changed = [name for name, key in then.items() if now.get(name) != key]
+    if changed:
+        what = "changed" if changed[0] in now else "gone"
+        raise DataError(
+            f"{run.path}: expected the cases as they were when it began, got {name_some(changed, 3)} {what}; "
+            "put the files and the recipe's [prep] and [data] back as they were, or start a new run"
+        )

@@ -2,57 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ushape.core.case import Case, Prediction
 from ushape.core.events import Listener, Progress, count
 from ushape.core.files import read_csv, read_json
 from ushape.core.labels import flatten
+from ushape.io.layouts import find_pairs
 from ushape.io.outputs import Grid
-from ushape.io.results import write_result
+from ushape.io.results import result_name, result_paths, write_result
 from ushape.measure.summary import ScoreTable
 from ushape.measure.table import measure_surfaces
-from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe, list_settings
 from ushape.report.contents import Overlay, Setting
 from ushape.train.run_folder import RunFolder
 from ushape.workflows.model import load
 from ushape.workflows.publish import Story, publish
-from ushape.workflows.scoring import need_label, predict_prepared, score_prediction
+from ushape.workflows.scoring import need_label, score_prediction
+from ushape.workflows.stock import load_pair
 
-MASK_ENDINGS = {2: ".png", 3: ".nii.gz"}
 
-
-def review(run: RunFolder, recipe: Recipe, held_out: Store, listener: Listener) -> ScoreTable:
+def review(run: RunFolder, recipe: Recipe, held_out: Sequence[str], listener: Listener) -> ScoreTable:
     """Predict, measure and report the held-out cases of a run; without any the report tells of the training only.
 
-    Cases are taken as they were prepared: their masks lie where the images do, on the grid the network sees.
+    Cases are read anew and predicted as any image is: masks lie on the images' own grids, and are measured against the
+    labels as they were given. One case is in memory at a time.
+
+    Args:
+        held_out: names of the cases.
     """
     model, labels = load(run.model, device=recipe.train.device), recipe.data.labels
-    scores, predictions = [], {}
-    for number in range(len(held_out)):
-        case = held_out[number].as_case()
-        prediction = predict_prepared(case, model.engine, recipe)
-        path = run.predictions / f"{case.name}{MASK_ENDINGS[recipe.net.ndim]}"
-        write_result(path, prediction.label, labels, Grid(case.geometry))
+    pairs = {pair.name: pair for pair in find_pairs(Path(read_json(run.splits)["data"]))} if held_out else {}
+    masks = {name: run.predictions / result_name(pair.image, name) for name, pair in pairs.items()}
+    scores = []
+    for number, name in enumerate(held_out):
+        case = load_pair(pairs[name], recipe)
+        prediction = model.predict(case, probabilities=False)
+        write_result(masks[name], prediction.label, labels, Grid(case.geometry, Path(case.source)))
         case_scores = score_prediction(prediction, case, labels)
         scores.append(measure_surfaces(case_scores, prediction.label, need_label(case)))
-        predictions[case.name] = prediction
         listener(Progress("predict", number + 1, len(held_out)))
     table = ScoreTable(tuple(scores))
 
     def draw(name: str, caption: str, dice: float) -> Overlay:
-        case = held_out.subset([name])[0].as_case()
-        return draw_case(case, predictions[name], caption, dice)
+        case, written = load_pair(pairs[name], recipe), tuple(result_paths(masks[name], labels))
+        guess = load_pair(replace(pairs[name], mask=None, class_masks=written), recipe)
+        flat, true = flatten(need_label(guess)), flatten(need_label(case))
+        return Overlay(name, caption, case.image, flat, true, dice, case.geometry)
 
     publish(run.path, table, labels.names, draw, tell_story(run, _say_scored(len(scores))))
     return table
-
-
-def draw_case(case: Case, prediction: Prediction, caption: str, dice: float) -> Overlay:
-    """Put a case and its prediction together for the report."""
-    label = None if case.label is None else flatten(case.label)
-    return Overlay(case.name, caption, case.image, flatten(prediction.label), label, dice, case.geometry)
 
 
 def tell_story(run: RunFolder, scored: str) -> Story:
@@ -83,4 +83,5 @@ def tell_story(run: RunFolder, scored: str) -> Story:
 def _say_scored(cases: int) -> str:
     if not cases:
         return "No case was held out, so nothing is scored."
-    return f"Scores are of {count(cases, 'held-out case')}, which chose the best epoch but were not trained on."
+    scored = f"Scores are of {count(cases, 'held-out case')}, which chose the best epoch but were not trained on"
+    return f"{scored}, on the grids of their files (those of each epoch are on the grid the net sees)."

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ushape.core.case import Geometry
 from ushape.core.errors import DataError
 from ushape.core.events import Listener, Message
-from ushape.core.labels import Labels, flatten
-from ushape.io.cases import Regrid, load_case, mask_axes
+from ushape.core.labels import AnyLabel, Labels, flatten
+from ushape.io.cases import load_case, mask_axes
 from ushape.io.label_values import count_overlapping, describe_labels, guess_labels
 from ushape.io.layouts import DatasetFiles, Pair, find_dataset
 from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
@@ -59,7 +60,7 @@ def survey(
     if labels is None and found.labels is not None and not foreground:
         labels = found.labels
     labels = labels or guess_labels(values, foreground=foreground)
-    cases, shares = _look(replace(found, axes=axes), labels, None if strict else resample_label_onto)
+    cases, shares = _look(replace(found, axes=axes), labels, listener, strict=strict)
     fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
     if labels.overlap != "none":
         fingerprint = fingerprint.model_copy(update={"class_shares": shares})
@@ -68,15 +69,21 @@ def survey(
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
 
 
-def _look(found: DatasetFiles, labels: Labels, regrid: Regrid | None) -> tuple[dict[str, CaseFacts], tuple[float, ...]]:
+def _look(
+    found: DatasetFiles, labels: Labels, listener: Listener, *, strict: bool
+) -> tuple[dict[str, CaseFacts], tuple[float, ...]]:
     """Take the facts of every case, by file name, and the shares of classes that may overlap.
 
-    A label on another grid is brought onto its image's, or refused.
+    A label on another grid is brought onto its image's with a warning, or refused.
     """
     samples = samples_per_case(len(found.pairs))
 
     def look(pair: Pair) -> tuple[CaseFacts, list[int]]:
-        case = load_case(pair, labels, axes=found.axes, regrid=regrid)
+        def regrid(label: AnyLabel, own: Geometry, image: Geometry, shape: tuple[int, ...]) -> AnyLabel:
+            listener(Message(f"{pair.name}: its label lies on another grid; resampled onto the image's", "warning"))
+            return resample_label_onto(label, own, image, shape)
+
+        case = load_case(pair, labels, axes=found.axes, regrid=None if strict else regrid)
         label = np.zeros(case.space, np.int16) if case.label is None else case.label
         return take_facts(replace(case, label=flatten(label)), samples, labels.count - 1), count_overlapping(label)
 

@@ -42,7 +42,7 @@ def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     parts = _build(run, recipe, store, listener)
     choices = _choose(run, recipe, parts, started, listener)
     run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
-    review(run, recipe, scorable, listener)
+    review(run, recipe, scorable.names, listener)
 
 
 def join_training(run: RunFolder) -> RunFolder:

@@ -24,6 +24,7 @@ class Wishes:
         strict: refuse labels on another grid than their image's.
         ndim: of the net, or None.
         start: the model to start from, or "none".
+        levels: how many the net has, by its widths; None if nothing is said.
     """
 
     labels: Labels | None
@@ -32,6 +33,7 @@ class Wishes:
     strict: bool
     ndim: object
     start: str
+    levels: int | None
 
 
 def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str, *, foreground: bool) -> Wishes:
@@ -40,7 +42,8 @@ def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str
     Raises:
         ConfigError: the labels cannot be used, or contradict each other.
     """
-    data = _table_at(table, "data")
+    data, net = _table_at(table, "data"), _table_at(table, "net")
+    widths = changes.get("net.widths", net.get("widths"))
     labels = dict(_table_at(data, "labels"))
     labels |= {name[len(LABELS) :]: value for name, value in changes.items() if name.startswith(LABELS)}
     if foreground and labels.get("values") and labels.get("merge") != "foreground":
@@ -50,8 +53,9 @@ def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str
         foreground=foreground or labels.get("merge") == "foreground",
         axes=str(changes.get("data.axes", data.get("axes", ""))),
         strict=changes.get("data.strict", data.get("strict", False)) is True,
-        ndim=changes.get("net.ndim", _table_at(table, "net").get("ndim")),
         start=str(changes.get("train.start", _table_at(table, "train").get("start", "none"))),
+        ndim=changes.get("net.ndim", net.get("ndim")),
+        levels=len(widths) if isinstance(widths, list | tuple) and len(widths) > 1 else None,
     )
 
 
