@@ -136,7 +136,7 @@ def test_uncertainty_and_numbered_objects_are_written_on_request(
 def test_a_model_s_own_rules_are_applied_unless_others_are_given(model_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     write_model(path, read_weights(model_file), read_header(model_file))
-    store_rules(path, Tidying((MinSize(size=1e9),), "nothing is that large", ()))
+    store_rules(path, Tidying((MinSize(size=1e9),), "nothing is that large"))
     assert load(path).predict(scene(64, 64)).label.max() == 0
     assert load(path).predict(scene(64, 64), probabilities=False).label.max() == 0
     assert load(path, postprocess="none").predict(scene(64, 64)).label.max() == 1

@@ -11,7 +11,7 @@ from ushape.core.labels import Labels
 from ushape.core.model_file import ModelHeader, read_header, read_weights, write_model
 from ushape.plan.recipe import Recipe, read_recipe, to_toml
 from ushape.predict.postprocess import FillHoles, Largest
-from ushape.workflows.tidy import Tidying, choose_rules, store_rules
+from ushape.workflows.tidy import Tidying, Trial, store_rules
 
 PX = Geometry.pixels(2)
 LABELS = Labels(names=("background", "a", "b"), values=(0, 1, 2))
@@ -38,13 +38,18 @@ def with_specks(label: np.ndarray, number: int) -> np.ndarray:
     return out
 
 
+def choose_rules(predictions: list[Prediction], cases: list[Case], labels: Labels) -> Tidying:
+    trial = Trial(labels)
+    for prediction, case in zip(predictions, cases, strict=True):
+        trial.add(prediction, case)
+    return trial.choose()
+
+
 def test_specks_that_no_truth_has_are_removed() -> None:
     cases = held_out(*map(truth, range(4)))
     predictions = [predicted(case, with_specks(case.label, 1)) for case in cases]
     chosen = choose_rules(predictions, cases, LABELS)
     assert chosen.rules == (Largest(),)
-    for prediction, case in zip(chosen.predictions, cases, strict=True):
-        np.testing.assert_array_equal(prediction.label, case.label)
     assert "mean Dice of 4 held-out cases 0.9" in chosen.reason
     assert "-> 1.0000, that of no class falls" in chosen.reason
 
@@ -60,8 +65,6 @@ def test_a_rule_is_refused_that_helps_on_average_and_costs_one_class() -> None:
         predictions.append(predicted(case, label))
     chosen = choose_rules(predictions, cases, LABELS)
     assert chosen.rules == (Largest(of="class", classes=(1,)),)
-    for prediction, case in zip(chosen.predictions, cases, strict=True):
-        np.testing.assert_array_equal(prediction.label == 2, case.label == 2)
 
 
 def test_holes_are_filled_where_the_truth_has_none() -> None:
@@ -87,7 +90,7 @@ def test_rules_and_their_reason_lie_in_the_model_s_recipe_and_nothing_else_chang
     path, recipe = tmp_path / "model.safetensors", Recipe()
     header = ModelHeader(to_toml(recipe, {}), 1, {"seed": 3}, {"dice": 0.5}, 4)
     write_model(path, {"w": torch.arange(4.0)}, header)
-    store_rules(path, Tidying((Largest(), FillHoles(classes=(1,))), "mean Dice rises", ()))
+    store_rules(path, Tidying((Largest(), FillHoles(classes=(1,))), "mean Dice rises"))
     after = read_header(path)
     wanted = recipe.predict.model_copy(update={"postprocess": (Largest(), FillHoles(classes=(1,)))})
     assert read_recipe(after.recipe, "m") == recipe.model_copy(update={"predict": wanted})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,17 +11,19 @@ import tomlkit
 from numpy import ndarray
 
 from ushape.core.case import Case, Prediction
-from ushape.core.events import count
 from ushape.core.labels import Labels
 from ushape.core.model_file import read_header, read_weights, write_model
-from ushape.measure.table import class_means
-from ushape.predict.postprocess import AnyRule, FillHoles, Largest
+from ushape.measure.table import CaseScores, class_means
+from ushape.predict.postprocess import AnyRule, FillHoles, Largest, apply_rules
 from ushape.workflows.scoring import score_prediction
 
 FEWEST_CASES = 3
 """With fewer held-out cases no rule is chosen: what helps them may be chance."""
 SMALLEST_GAIN = 0.0005
 """By which the mean foreground Dice must rise for a rule to be kept."""
+
+
+Rules = tuple[AnyRule, ...]
 
 
 @dataclass(frozen=True)
@@ -31,36 +33,58 @@ class Tidying:
     Attributes:
         rules: in the order in which they are applied.
         reason: what they did to Dice, in words.
-        predictions: of every case, cleaned.
     """
 
-    rules: tuple[AnyRule, ...]
+    rules: Rules
     reason: str
-    predictions: tuple[Prediction, ...]
 
 
-def choose_rules(predictions: Sequence[Prediction], cases: Sequence[Case], labels: Labels) -> Tidying:
-    """Try largest components and hole filling, class by class, and keep each rule that pays.
+class Trial:
+    """Tries rules on held-out cases, one case after the other; only their scores are kept.
 
-    A rule is kept if the mean foreground Dice over the cases rises and that of no class falls.
-
-    Args:
-        cases: with labels, on the grids of the predictions.
+    For each class: its largest component, its holes filled, or both; these rules touch no other class. And the largest
+    component of the whole foreground.
     """
-    rules: list[AnyRule] = []
-    kept = tuple(predictions)
-    if labels.overlap != "none":
-        return Tidying((), "classes may overlap, and what a rule takes from one is no other's", kept)
-    if len(cases) < FEWEST_CASES:
-        return Tidying((), f"fewer than {FEWEST_CASES} held-out cases", kept)
-    before = best = _dice(kept, cases, labels)
-    for rule in _candidates(labels.count):
-        cleaned = tuple(replace(each, label=rule.apply(each.label, each.geometry)) for each in kept)
-        dice = _dice(cleaned, cases, labels)
-        if np.mean(dice - best) >= SMALLEST_GAIN and (dice >= best).all():
-            rules, kept, best = [*rules, rule], cleaned, dice
-    change = f"mean Dice of {count(len(cases), 'held-out case')} {np.mean(before):.4f} -> {np.mean(best):.4f}"
-    return Tidying(tuple(rules), f"{change}, that of no class falls" if rules else "none pays", kept)
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+        numbers = range(1, labels.count) if labels.overlap == "none" else ()
+        self._of_class = {k: _class_options((k,)) for k in numbers}
+        options = [(), (Largest(),), *itertools.chain(*self._of_class.values())]
+        self._scores: dict[Rules, list[CaseScores]] = {rules: [] for rules in options}
+
+    def add(self, prediction: Prediction, case: Case) -> None:
+        """Score every option on a case with a label, on the grid of its prediction."""
+        for rules, scores in self._scores.items():
+            label = apply_rules(prediction.label, rules, prediction.geometry) if rules else prediction.label
+            scores.append(score_prediction(replace(prediction, label=label), case, self.labels))
+
+    def choose(self) -> Tidying:
+        """Choose for each class what raises its mean Dice most; or the whole foreground's component, if that is better.
+
+        No rule is chosen that lets the mean Dice of any class fall.
+        """
+        cases = len(self._scores[()])
+        if cases < FEWEST_CASES or not self._of_class:
+            why = f"fewer than {FEWEST_CASES} held-out cases" if self._of_class else "classes that may overlap"
+            return Tidying((), f"none was tried: {why}")
+        base, whole = self._dice(()), self._dice((Largest(),))
+        best = {k: max(options, key=lambda rules: self._dice(rules)[k - 1]) for k, options in self._of_class.items()}
+        gains = {k: float(self._dice(rules)[k - 1] - base[k - 1]) for k, rules in best.items()}
+        paying = [k for k, gain in gains.items() if gain >= SMALLEST_GAIN]
+        apart, together = sum(gains[k] for k in paying) / len(base), float(np.mean(whole - base))
+        rules: Rules = tuple(itertools.chain(*(best[k] for k in paying)))
+        if together >= max(apart, SMALLEST_GAIN) and (whole >= base).all():
+            rules, apart = (Largest(),), together
+        if not rules:
+            return Tidying((), f"none paid on {cases} held-out cases")
+        change = f"mean Dice of {cases} held-out cases {base.mean():.4f} -> {base.mean() + apart:.4f}"
+        return Tidying(rules, f"{change}, that of no class falls")
+
+    def _dice(self, rules: Rules) -> ndarray:
+        """Return the mean Dice of each foreground class; 1 for one that no case has, neither predicted nor true."""
+        means = class_means(self._scores[rules], "dice")
+        return np.nan_to_num([means[name] for name in self.labels.names[1:]], nan=1.0)
 
 
 def store_rules(model: Path, tidying: Tidying) -> None:
@@ -77,14 +101,6 @@ def store_rules(model: Path, tidying: Tidying) -> None:
     write_model(model, read_weights(model), replace(header, recipe=tomlkit.dumps(recipe)))
 
 
-def _candidates(classes: int) -> list[AnyRule]:
-    each = [(number,) for number in range(1, classes)]
-    together: list[AnyRule] = [Largest()] if classes > 2 else []
-    return [*together, *(Largest(of="class", classes=k) for k in each), *(FillHoles(classes=k) for k in each)]
-
-
-def _dice(predictions: Sequence[Prediction], cases: Sequence[Case], labels: Labels) -> ndarray:
-    """Return the mean Dice of each foreground class; 1 for one that no case has, neither predicted nor true."""
-    pairs = zip(predictions, cases, strict=True)
-    means = class_means([score_prediction(prediction, case, labels) for prediction, case in pairs], "dice")
-    return np.nan_to_num([means[name] for name in labels.names[1:]], nan=1.0)
+def _class_options(classes: tuple[int]) -> list[Rules]:
+    largest, filled = Largest(of="class", classes=classes), FillHoles(classes=classes)
+    return [(largest,), (filled,), (largest, filled)]
