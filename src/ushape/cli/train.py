@@ -33,6 +33,7 @@ FIELDS = {
     "folds": "data.folds",
     "start": "train.start",
     "devices": "train.devices",
+    "loggers": "train.loggers",
 }
 """Which field of the recipe a flag sets."""
 
@@ -57,6 +58,7 @@ def train(
     threads: Annotated[int | None, Flag(min=0, help="CPU threads; 0 for all cores.")] = None,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX or CYX.")] = None,
     strict: Annotated[bool, Flag("--strict", help="Refuse masks on another grid than their image's.")] = False,
+    loggers: Annotated[list[str] | None, Flag("--log", help="Also tensorboard or mlflow; may be repeated.")] = None,
     changes: Annotated[list[str] | None, Flag("--set", help="Any field of the recipe: net.up=transpose.")] = None,
     resume: Annotated[Path | None, Flag(help="Go on with this run folder.")] = None,
     prepare_only: Annotated[bool, Flag("--prepare-only", help="Plan and prepare the cases, and stop there.")] = False,
@@ -72,7 +74,7 @@ def train(
         "patience": patience,
     }
     flags |= {"device": device, "workers": workers, "threads": threads, "axes": axes, "fold": fold, "folds": folds}
-    flags |= {"start": start, "devices": devices, "strict": strict or None}
+    flags |= {"start": start, "devices": devices, "loggers": loggers or None, "strict": strict or None}
     fields = collect_changes({name: value for name, value in flags.items() if value is not None}, changes or [])
     if resume is not None:
         if data or output or recipe or foreground or fields or prepare_only:

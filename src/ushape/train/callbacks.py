@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ushape.core.events import Listener, Progress, Validation
 from ushape.core.files import append_text, format_csv, read_csv, write_text
 from ushape.train.checkpoint import KeepBest
 from ushape.train.module import SegmentationModule
+from ushape.train.track import Tracker
 
 
 class Record(Callback):
@@ -23,8 +25,10 @@ class Record(Callback):
     It must stand after `KeepBest`, whose verdict it writes down.
     """
 
-    def __init__(self, path: Path, best: KeepBest, total_steps: int, listener: Listener) -> None:
-        self.path, self.best = path, best
+    def __init__(
+        self, path: Path, best: KeepBest, total_steps: int, listener: Listener, trackers: Sequence[Tracker] = ()
+    ) -> None:
+        self.path, self.best, self.trackers = path, best, trackers
         self.total_steps, self.listener = total_steps, listener
         self._seconds = 0.0
         self._started = self._told = time.monotonic()
@@ -50,7 +54,14 @@ class Record(Callback):
         if trainer.is_global_zero and isinstance(pl_module, SegmentationModule):
             row = self._row(trainer, pl_module)
             append_metrics(self.path, row)
+            for tracker in self.trackers:
+                tracker.log(row)
             self.listener(row)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Close the trackers."""
+        for tracker in self.trackers:
+            tracker.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Remember the seconds spent."""

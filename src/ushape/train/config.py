@@ -32,6 +32,7 @@ class TrainConfig(Config):
         devices: processes that share each batch, one per GPU, or on one CPU; `patches.batch` counts for all together.
         workers: processes that cut patches ahead; 0 cuts them in the training process.
         threads: CPU threads; 0 takes every core the process may use.
+        loggers: what keeps the curves beside metrics.csv: "tensorboard", "mlflow", in folders of the run.
         start: a model file or run folder whose weights the training starts from, or "none".
         teacher: a model file or run folder whose predictions are learnt beside the labels, or "none".
     """
@@ -50,6 +51,7 @@ class TrainConfig(Config):
     devices: Positive = 1
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
     start: str = "none"
     teacher: str = "none"
     seed: Annotated[int, Field(ge=0)] = 0

@@ -24,6 +24,7 @@ from ushape.train.parts import Parts
 from ushape.train.ranks import leave_together, own_rank
 from ushape.train.run_folder import RunFolder
 from ushape.train.stop import StopRequest, catch_stop
+from ushape.train.track import make_trackers
 from ushape.train.validation import WriteModel
 
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -111,7 +112,8 @@ def _make_callbacks(
     """Their order matters: the best weights are taken while the averaged ones are in the net, saving comes last."""
     config, best = parts.config, KeepBest(write)
     average = [AverageWeights(config.average)] if config.average else []
-    record = Record(run.metrics, best, choices.total_steps, listener)
+    trackers = [] if own_rank() else make_trackers(config.loggers, run.path)
+    record = Record(run.metrics, best, choices.total_steps, listener, trackers)
     early = [StopEarly(config.patience)] if len(parts.validator.cases) else []
     return [Reseed(config.seed), best, *average, record, *early, SaveLast(run, stop, config.save_seconds)]
 
