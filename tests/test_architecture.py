@@ -68,8 +68,8 @@ def test_only_the_command_line_prints() -> None:
 
 def test_no_file_reads_environment_variables() -> None:
     reading = {module_name(path) for path in SOURCES if {"environ", "getenv", "putenv"} & set(names_in(path))}
-    # both only set one: for torch's threads, before torch is loaded; and for ONNX Runtime to send nothing
-    assert reading == {"ushape.cli.app", "ushape.predict.runtimes"}
+    # they only set some: for torch's threads, before torch is loaded; and for ONNX Runtime and MLflow to send nothing
+    assert reading == {"ushape.cli.app", "ushape.predict.runtimes", "ushape.train.track"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
