@@ -26,7 +26,8 @@ from ushape.workflows.engine import mirror_axes
 from ushape.workflows.extras import Extras
 from ushape.workflows.infer import list_failures, predict_files
 from ushape.workflows.model import Model, load
-from ushape.workflows.tidy import Tidying, store_rules
+from ushape.workflows.tidied import store_rules
+from ushape.workflows.tidy import Tidying
 
 PLAIN = OutputOptions()
 

@@ -11,7 +11,8 @@ from ushape.core.labels import Labels
 from ushape.core.model_file import ModelHeader, read_header, read_weights, write_model
 from ushape.plan.recipe import Recipe, read_recipe, to_toml
 from ushape.predict.postprocess import FillHoles, Largest
-from ushape.workflows.tidy import Tidying, Trial, store_rules
+from ushape.workflows.tidied import keep_rules, store_rules
+from ushape.workflows.tidy import Tidying, Trial
 
 PX = Geometry.pixels(2)
 LABELS = Labels(names=("background", "a", "b"), values=(0, 1, 2))
@@ -97,3 +98,18 @@ def test_rules_and_their_reason_lie_in_the_model_s_recipe_and_nothing_else_chang
     assert "# mean Dice rises" in after.recipe
     assert replace(after, recipe="") == replace(header, recipe="")
     assert read_weights(path)["w"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_recipe_s_own_rules_stay_and_others_are_told(tmp_path: Path) -> None:
+    path, said = tmp_path / "model.safetensors", []
+    paid = Tidying((Largest(),), "mean Dice rises")
+    for rules in ([{"name": "fill_holes"}], []):
+        recipe = Recipe.model_validate({"predict": {"postprocess": rules}})
+        write_model(path, {"w": torch.ones(1)}, ModelHeader(to_toml(recipe, {})))
+        keep_rules(path, recipe, Tidying((), "none paid"), said.append)
+        keep_rules(path, recipe, paid, said.append)
+        kept = read_recipe(read_header(path).recipe, "m").predict.postprocess
+        assert kept == ((FillHoles(),) if rules else (Largest(),))
+    assert [message.text for message in said] == [
+        "the model cleans its masks (largest): mean Dice rises; `predict --postprocess none` does not"
+    ]

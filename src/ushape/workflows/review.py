@@ -21,6 +21,8 @@ from ushape.workflows.model import load
 from ushape.workflows.publish import Story, publish
 from ushape.workflows.scoring import need_label, score_prediction
 from ushape.workflows.stock import load_pair
+from ushape.workflows.tidied import keep_rules
+from ushape.workflows.tidy import Trial
 
 
 def review(run: RunFolder, recipe: Recipe, held_out: Sequence[str], listener: Listener) -> ScoreTable:
@@ -35,14 +37,16 @@ def review(run: RunFolder, recipe: Recipe, held_out: Sequence[str], listener: Li
     model, labels = load(run.model, device=recipe.train.device), recipe.data.labels
     pairs = {pair.name: pair for pair in find_pairs(Path(read_json(run.splits)["data"]))} if held_out else {}
     masks = {name: run.predictions / result_name(pair.image, name) for name, pair in pairs.items()}
-    scores = []
+    scores, trial = [], Trial(labels)
     for number, name in enumerate(held_out):
         case = load_pair(pairs[name], recipe)
         prediction = model.predict(case, probabilities=False)
         write_result(masks[name], prediction.label, labels, Grid(case.geometry, Path(case.source)))
         case_scores = score_prediction(prediction, case, labels)
         scores.append(measure_surfaces(case_scores, prediction.label, need_label(case)))
+        trial.add(prediction, case)
         listener(Progress("predict", number + 1, len(held_out)))
+    keep_rules(run.model, recipe, trial.choose(), listener)
     table = ScoreTable(tuple(scores))
 
     def draw(name: str, caption: str, dice: float) -> Overlay:

@@ -1,18 +1,15 @@
-"""Choose rules that clean predictions, by held-out cases, and write them into the model."""
+"""Choose rules that clean predictions, by held-out cases."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import tomlkit
 from numpy import ndarray
 
 from ushape.core.case import Case, Prediction
 from ushape.core.labels import Labels
-from ushape.core.model_file import read_header, read_weights, write_model
 from ushape.measure.table import CaseScores, class_means
 from ushape.predict.postprocess import AnyRule, FillHoles, Largest, apply_rules
 from ushape.workflows.scoring import score_prediction
@@ -85,20 +82,6 @@ class Trial:
         """Return the mean Dice of each foreground class; 1 for one that no case has, neither predicted nor true."""
         means = class_means(self._scores[rules], "dice")
         return np.nan_to_num([means[name] for name in self.labels.names[1:]], nan=1.0)
-
-
-def store_rules(model: Path, tidying: Tidying) -> None:
-    """Write rules into a model file's recipe, with the reason behind them; nothing else of the file changes."""
-    header = read_header(model)
-    recipe = tomlkit.parse(header.recipe)
-    rules = tomlkit.array()
-    for rule in tidying.rules:
-        table = tomlkit.inline_table()
-        table.update(rule.model_dump(mode="json"))
-        rules.append(table)
-    rules.comment(tidying.reason)
-    recipe["predict"]["postprocess"] = rules
-    write_model(model, read_weights(model), replace(header, recipe=tomlkit.dumps(recipe)))
 
 
 def _class_options(classes: tuple[int]) -> list[Rules]:

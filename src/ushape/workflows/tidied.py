@@ -1,0 +1,40 @@
+"""Rules that clean predictions, written into the model for which they were chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import tomlkit
+
+from ushape.core.events import Listener, Message
+from ushape.core.model_file import read_header, read_weights, write_model
+from ushape.plan.recipe import Recipe
+from ushape.workflows.tidy import Tidying
+
+
+def keep_rules(model: Path, recipe: Recipe, tidying: Tidying, listener: Listener) -> None:
+    """Write rules that paid into a model file, and say so; a recipe that names rules of its own keeps them.
+
+    The scores of the training are those without them.
+    """
+    if tidying.rules and not recipe.predict.postprocess:
+        store_rules(model, tidying)
+        names = ", ".join(dict.fromkeys(rule.name for rule in tidying.rules))
+        listener(
+            Message(f"the model cleans its masks ({names}): {tidying.reason}; `predict --postprocess none` does not")
+        )
+
+
+def store_rules(model: Path, tidying: Tidying) -> None:
+    """Write rules into a model file's recipe, with the reason behind them; nothing else of the file changes."""
+    header = read_header(model)
+    recipe = tomlkit.parse(header.recipe)
+    rules = tomlkit.array()
+    for rule in tidying.rules:
+        table = tomlkit.inline_table()
+        table.update(rule.model_dump(mode="json"))
+        rules.append(table)
+    rules.comment(tidying.reason)
+    recipe["predict"]["postprocess"] = rules
+    write_model(model, read_weights(model), replace(header, recipe=tomlkit.dumps(recipe)))
