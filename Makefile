@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/ready
 ENCODERS := .venv-encoders
 NEEDS_DATA := benchmarks/real_images.py
-NEEDS_MORE := $(addprefix benchmarks/,instances.py measures.py dicom_round_trip.py)
+NEEDS_MORE := $(addprefix benchmarks/,instances.py measures.py dicom_round_trip.py engines.py compression.py)
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 

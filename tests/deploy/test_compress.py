@@ -18,6 +18,7 @@ SHORT = cli_arguments(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "widths"), [(("prune", "--keep", 0.5), (4, 6, 8)), (("distil", "--student", "tiny"), (8, 16, 32, 64))]
 )

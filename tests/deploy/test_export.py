@@ -53,6 +53,7 @@ def in_torch(file: Path) -> Model:
     return Model(Running(stored.recipe, stored.reference()), stored.recipe.predict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("to", "precision", "changes"), CASES)
 def test_a_file_alone_predicts_what_the_model_predicts(
     to: str, precision: ExportPrecision, changes: dict[str, Any], tmp_path: Path
