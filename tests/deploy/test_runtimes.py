@@ -128,7 +128,10 @@ def test_a_recipe_that_does_not_go_with_a_foreign_file_is_refused(foreign: Path)
     recipe = foreign.with_name("recipe.toml")
     for text, message in (
         ("[net]\nin_channels = 3\n[data]\nchannels = 3\n", "3 channels, as --recipe says, got 2 axes and 1 channels"),
-        ('[net]\nclasses = 3\n[data.labels]\nnames = ["a", "b", "c"]\nvalues = [0, 1, 2]\n', "expected 3 classes"),
+        (
+            '[net]\nclasses = 3\n[data.labels]\nnames = ["a", "b", "c"]\nvalues = [0, 1, 2]\n',
+            "expected 3 outputs, as --recipe says, got 2",
+        ),
     ):
         recipe.write_text(RECIPE + text)
         with pytest.raises(ModelFileError, match=message):

@@ -29,7 +29,8 @@ class OnnxEngine:
         feed = self._session.get_inputs()[0]
         self._name, sizes = feed.name, [size if isinstance(size, int) else 0 for size in feed.shape]
         self._batch, self.channels, self.window = sizes[0], sizes[1], tuple(sizes[2:]) if all(sizes[2:]) else ()
-        self.ndim = len(sizes) - 2
+        self.ndim, out = len(sizes) - 2, self._session.get_outputs()[0].shape
+        self.outputs = out[1] if len(out) > 1 and isinstance(out[1], int) else 0
         self.classes, self.margin = classes, margin
         self.has_probabilities = False
 

@@ -27,7 +27,8 @@ class OpenVinoEngine:
         self._compiled, self._where = compiled, name
         sizes = [axis.get_length() if axis.is_static else 0 for axis in compiled.input(0).partial_shape]
         self._batch, self.channels, self.window = sizes[0], sizes[1], tuple(sizes[2:]) if all(sizes[2:]) else ()
-        self.ndim = len(sizes) - 2
+        self.ndim, out = len(sizes) - 2, compiled.output(0).partial_shape
+        self.outputs = out[1].get_length() if len(out) > 1 and out[1].is_static else 0
         self.classes, self.margin = classes, margin
         self.has_probabilities = False
 

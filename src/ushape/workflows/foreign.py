@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from ushape.core.errors import ModelFileError
 from ushape.plan.recipe import Recipe
 from ushape.predict.onnx_engine import ends_in_probabilities
@@ -25,11 +23,9 @@ def fit_foreign(engine: Exported, path: Path, recipe: Recipe) -> Exported:
             f"got {engine.ndim} axes and {engine.channels} channels; correct [net] and [data] in it"
         )
     engine.has_probabilities = path.suffix == ".onnx" and ends_in_probabilities(path)
-    size = engine.window or recipe.predict.window.size
-    classes = engine(np.zeros((1, channels, *size), dtype=np.float32)).shape[1]
-    if classes != recipe.data.labels.count:
+    if engine.outputs not in (0, recipe.net.classes):
         raise ModelFileError(
-            f"{path}: expected {recipe.data.labels.count} classes, as --recipe says, got {classes}; "
+            f"{path}: expected {recipe.net.classes} outputs, as --recipe says, got {engine.outputs}; "
             "correct data.labels and net.classes in it"
         )
     return engine
