@@ -11,7 +11,7 @@ from ushape.io.cases import GridMismatch
 from ushape.io.faults import check_dataset
 from ushape.io.layouts import find_pairs
 from ushape.plan.recipe import Recipe
-from ushape.workflows.prepare import load_pair
+from ushape.workflows.stock import load_pair
 from ushape.workflows.survey import survey
 
 
