@@ -122,7 +122,7 @@ def test_the_run_folder_is_named_after_data_and_time_by_default(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     call_well("train", blobs, *TINY_OPTIONS, "--epochs", 1)
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (path for path in (tmp_path / "runs").iterdir() if path.name != ".prepared")
     assert run.name.startswith("blobs-2")
 
 

@@ -71,7 +71,7 @@ def normal_entropy(probabilities: Float[ndarray, "*any"], axis: int) -> Float[nd
     [1.0, 0.0]
     """
     logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    return -(probabilities * logs).sum(axis=axis) / np.log(probabilities.shape[axis])
+    return (0 - (probabilities * logs).sum(axis=axis)) / np.log(probabilities.shape[axis])
 
 
 class OnceIfConstant:

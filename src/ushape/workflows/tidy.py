@@ -47,8 +47,8 @@ class Trial:
         self.labels = labels
         numbers = range(1, labels.count) if labels.overlap == "none" else ()
         self._of_class = {k: _class_options((k,)) for k in numbers}
-        options = [(), (Largest(),), *itertools.chain(*self._of_class.values())]
-        self._scores: dict[Rules, list[CaseScores]] = {rules: [] for rules in options}
+        options = [(Largest(),), *itertools.chain(*self._of_class.values())] if self._of_class else []
+        self._scores: dict[Rules, list[CaseScores]] = {rules: [] for rules in ((), *options)}
 
     def add(self, prediction: Prediction, case: Case) -> None:
         """Score every option on a case with a label, on the grid of its prediction."""
