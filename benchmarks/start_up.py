@@ -1,4 +1,4 @@
-"""Seconds from nothing to an answer, for the commands that must not load torch. Medians over several runs."""
+"""Seconds from nothing to an answer, for the commands that must be quick. Medians over several runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = 9
+INFO = [sys.executable, "-m", "ushape", "info"]
 
 
 def main() -> None:
@@ -21,7 +22,8 @@ def main() -> None:
             "python -c pass": [sys.executable, "-c", "pass"],
             "import ushape": [sys.executable, "-c", "import ushape"],
             "ushape --help": [sys.executable, "-m", "ushape", "--help"],
-            "ushape info MODEL": [sys.executable, "-m", "ushape", "info", str(model)],
+            "ushape info MODEL": [*INFO, str(model)],
+            "ushape info preset:attention-3d --size 64,64,64": [*INFO, "preset:attention-3d", "--size", "64,64,64"],
             "import torch": [sys.executable, "-c", "import torch"],
         }
         rows = {name: measure(command) for name, command in commands.items()}

@@ -1,9 +1,6 @@
 """The layer table against arithmetic, and against what gradients reach."""
 
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -100,19 +97,3 @@ def test_the_activations_counted_are_those_that_autograd_keeps() -> None:
 def test_a_size_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ShapeError, match="nearest: 556 and 572"):
         measure_cost(preset("unet-2015"), (560, 572))
-
-
-def work_seconds(script: str) -> float:
-    before = os.times()
-    subprocess.run([sys.executable, "-c", script], check=True)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
-
-
-@pytest.mark.slow
-def test_the_table_of_the_3d_attention_network_takes_three_times_as_long_as_importing_torch_at_most() -> None:
-    table = (
-        "from ushape.nets.presets import preset; from ushape.nets.cost import measure_cost; "
-        "measure_cost(preset('attention-3d'), (64, 64, 64))"
-    )
-    assert work_seconds(table) < 3 * work_seconds("import torch")

@@ -1,6 +1,5 @@
 """Minutes become steps by measurement, and are never exceeded by the plan."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -77,16 +76,15 @@ def test_every_device_has_its_own_precisions(device: str, has: str, has_not: str
 
 
 @pytest.mark.slow
-def test_a_training_ends_near_its_minutes(blobs: Path, tmp_path: Path) -> None:
+def test_minutes_become_steps_by_what_a_step_and_a_validation_take_here(blobs: Path, tmp_path: Path) -> None:
     changes = {"train.minutes": 0.1, "train.steps_per_epoch": "auto", "train.patience": 1000}
-    started = time.perf_counter()
     run = fit_tiny(blobs, tmp_path / "run", changes)
-    took = time.perf_counter() - started
     choices = Choices.model_validate(read_json(run.choices))
     assert choices.seconds_per_step > 0
     assert choices.seconds_per_validation > 0
     assert choices.total_steps >= FEWEST_STEPS
-    assert 1 < took < 30  # asked for 6 seconds
+    asked = choices.total_steps * choices.seconds_per_step + choices.epochs * choices.seconds_per_validation
+    assert asked <= 6
 
 
 def test_a_budget_that_is_too_short_leaves_no_folder(blobs: Path, tmp_path: Path) -> None:
