@@ -117,8 +117,8 @@ def _show_plane(identity: str, flat: Flat, classes: Sequence[str]) -> Html:
         layers.append(("Prediction", draw_contours(flat.prediction, flat.line)))
     if flat.label is not None:
         layers.append((AGAINST, draw_agreement(flat.label, flat.prediction, flat.line)))
-    panels = [_panel(_plane_title(flat.plane), flat.size, *_bare(identity, flat))]
-    panels += [_panel(title, flat.size, *_layered(identity, flat, pixels)) for title, pixels in layers]
+    panels = [show_panel(_plane_title(flat.plane), flat.size, *_bare(identity, flat))]
+    panels += [show_panel(title, flat.size, *_layered(identity, flat, pixels)) for title, pixels in layers]
     return tag("div", *panels, class_=f"panels of{len(panels)}")
 
 
@@ -126,7 +126,8 @@ def _plane_title(plane: Plane) -> str:
     return f"Image, {plane.name} slice {plane.index}" if plane.name else "Image"
 
 
-def _panel(title: str, size: tuple[int, int], *children: Html) -> Html:
+def show_panel(title: str, size: tuple[int, int], *children: Html) -> Html:
+    """Set a drawing of `size` (rows, columns) above its title."""
     rows, columns = size
     fit = {"viewBox": f"0 0 {columns} {rows}", "preserveAspectRatio": "xMinYMid"}
     drawing = tag("svg", *children, **fit, role="img", aria_label=title, tabindex="0")
@@ -138,15 +139,16 @@ def _bare(identity: str, flat: Flat) -> tuple[Html, ...]:
     top, left = flat.plane.edges
     above = tag("text", top, x=str(columns // 2), y="34", text_anchor="middle") if top else EMPTY
     beside = tag("text", left, x="12", y=str(rows // 2 + 12)) if left else EMPTY
-    return _image(flat.photo, flat.size, id=identity), above, beside
+    return show_image(flat.photo, flat.size, id=identity), above, beside
 
 
 def _layered(identity: str, flat: Flat, pixels: ndarray) -> tuple[Html, ...]:
     photo = tag("use", href=f"#{identity}", filter="url(#muted)")
-    return photo, _image(encode_layer(pixels), flat.size, class_="layer")
+    return photo, show_image(encode_layer(pixels), flat.size, class_="layer")
 
 
-def _image(address: str, size: tuple[int, int], **attributes: str) -> Html:
+def show_image(address: str, size: tuple[int, int], **attributes: str) -> Html:
+    """Stretch a picture over a drawing of `size`."""
     rows, columns = size
     fit = {"width": str(columns), "height": str(rows), "preserveAspectRatio": "none"}
     return tag("image", href=address, **fit, **attributes)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from ushape.core.files import write_text
 from ushape.report.contents import Aggregate, ReportData, Setting, dice_per_case, read_number, values_by_class
 from ushape.report.gallery import show_gallery
 from ushape.report.markup import EMPTY, Html, definition_list, join, paragraphs, tag
+from ushape.report.page import Section, render_page
 from ushape.report.plots import (
     best_point,
     change_limits,
@@ -34,23 +33,6 @@ from ushape.report.words import (
     measure_heading,
 )
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page.
-
-    Attributes:
-        body: its content, or None if there is nothing to show.
-        absent: what the page says instead; "" to say nothing.
-    """
-
-    name: str
-    title: str
-    body: Html | None
-    absent: str
-
 
 def write_report(path: Path, data: ReportData) -> None:
     """Write the report as one file, whole or not at all.
@@ -69,36 +51,7 @@ def render_report(data: ReportData) -> str:
     >>> "<h1>Nuclei &amp; more</h1>" in page, "<script" in page
     (True, False)
     """
-    sections = [build(data) for build in SECTIONS]
-    shown = [section for section in sections if section.body is not None]
-    links = tag("nav", *(tag("a", section.title, href=f"#{section.name}") for section in shown), aria_label="Contents")
-    header = tag("header", tag("h1", data.title), tag("div", paragraphs(data.summary), class_="summary"), links)
-    body = tag("body", header, tag("main", *(_show_section(section) for section in shown), _show_absent(sections)))
-    return f"<!doctype html>\n{tag('html', _head(data.title), body, lang='en').text}\n"
-
-
-def _head(title: str) -> Html:
-    style = (files("ushape.report") / "style.css").read_text(encoding="utf-8")
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", title),
-        tag("style", Html(style)),
-    )
-
-
-def _show_section(section: Section) -> Html:
-    return tag("section", tag("h2", section.title), section.body or EMPTY, id=section.name)
-
-
-def _show_absent(sections: Sequence[Section]) -> Html:
-    absent = [(section.title, section.absent) for section in sections if section.body is None and section.absent]
-    if not absent:
-        return EMPTY
-    return tag("section", tag("h2", "Not in this report"), definition_list(absent), id="absent")
+    return render_page(data.title, data.summary, [build(data) for build in SECTIONS], kind="report")
 
 
 def _result(data: ReportData) -> Section:

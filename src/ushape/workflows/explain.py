@@ -1,0 +1,97 @@
+"""Explain: what a model makes of one image, as a page, pictures, maps and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ushape.core.config import choose
+from ushape.core.errors import ConfigError
+from ushape.explain.story import Place, follow_value
+from ushape.explain.trace import View, trace_image
+from ushape.prep.geometry import last_axes
+from ushape.workflows.explanation import Explanation
+from ushape.workflows.looking import explain_region, judge_gates, name_class, pick_class, probe_window
+from ushape.workflows.scene import Scene, open_scene
+from ushape.workflows.spot import Spot, lay_window
+from ushape.workflows.stored import model_path, read_model
+from ushape.workflows.telling import write_explanation
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """What is to be explained.
+
+    Attributes:
+        output: a folder.
+        label: the true mask.
+        at: the voxel to follow, "row,col" or "z,y,x"; "" for one in the middle of what was found.
+        class_name: the class to explain; "" for that of a chosen voxel, or the commonest.
+        gradients: whether to look at gradients too; needs a label.
+    """
+
+    model: Path
+    image: Path
+    output: Path
+    label: Path | None = None
+    at: str = ""
+    class_name: str = ""
+    gradients: bool = False
+
+
+def explain(request: ExplainRequest) -> tuple[Explanation, Path]:
+    """Look into a model while it works on an image; return what was found, and the page about it.
+
+    Of an ensemble the first network is looked into.
+
+    Raises:
+        ConfigError: the point is not in the image, the class is unknown, or gradients are asked for without a label.
+        DataError: the image does not fit the model, or the class is not found where it is to be explained.
+    """
+    if request.gradients and request.label is None:
+        raise ConfigError("--gradients: expected a true mask to learn from, got none; give it with --label MASK")
+    model = read_model(model_path(request.model))
+    classes = {name: index for index, name in enumerate(model.recipe.data.labels.names) if index}
+    asked = choose(request.class_name, classes, "class") if request.class_name else None
+    scene = open_scene(model, request.image, request.label)
+    place = scene.choose(request.at, asked or 0)
+    wanted = pick_class(scene, place, asked, is_chosen=bool(request.at))
+    found = look(scene, place, wanted, request)
+    return found, write_explanation(request.output, scene, found)
+
+
+def look(scene: Scene, place: Place, wanted: int | None, request: ExplainRequest) -> Explanation:
+    """Find out what is told of a voxel, of the window around it, of the gates, and of a class."""
+    values = follow_value(scene.case, scene.recipe.prep, place)
+    spot = lay_window(scene, values)
+    judged, maps = judge_gates(scene)
+    names = scene.recipe.data.labels.names
+    has_class = wanted is not None and bool(spot.cut(scene.decided).any())
+    return Explanation(
+        place=place,
+        values=values,
+        logits=tuple(map(float, spot.logits[last_axes(*spot.corner)])) if values.place else (),
+        probabilities=read_probabilities(scene, place),
+        decided=name_class(scene.prediction.label, place, names),
+        true="" if scene.case.label is None else name_class(scene.case.label, place, names),
+        rows=trace_image(scene.net, see(scene, spot)),
+        gates=judged,
+        gate_maps=maps,
+        compared="prediction" if scene.case.label is None else "label",
+        class_name=names[wanted] if wanted is not None else "",
+        cams=explain_region(scene, spot, wanted, is_chosen=bool(request.at)) if has_class and wanted else {},
+        flow=probe_window(scene, spot) if request.gradients else None,
+    )
+
+
+def see(scene: Scene, spot: Spot) -> View:
+    """Put together what is traced: the window, and the probability of any foreground in it."""
+    return View(spot.pixels, spot.widen(1 - spot.cut(scene.probabilities)[0]), spot.voxel)
+
+
+def read_probabilities(scene: Scene, place: Place) -> dict[str, float]:
+    """Return the probability of each class at a voxel of the image."""
+    shares = scene.prediction.probabilities
+    assert shares is not None  # noqa: S101 - a scene is predicted with them
+    names = scene.recipe.data.labels.names
+    return {name: float(share) for name, share in zip(names, shares[last_axes(*place)], strict=True)}

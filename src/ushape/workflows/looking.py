@@ -1,0 +1,109 @@
+"""What is found out about a scene: its gates, a class, the gradients; all measured on the prepared grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from ushape.core.errors import DataError
+from ushape.core.labels import AnyLabel
+from ushape.explain.attention_maps import GateEngine, GateJudgement, judge_map
+from ushape.explain.cam import explain_class
+from ushape.explain.gradients import GradientFlow, probe_gradients
+from ushape.explain.levels import level_strides
+from ushape.explain.story import Place
+from ushape.losses.compose import Loss
+from ushape.nets.unet import UNet
+from ushape.predict.postprocess import components
+from ushape.predict.windows import predict_windows
+from ushape.train.module import compute_loss
+from ushape.workflows.engine import window_margin
+from ushape.workflows.scene import Scene, class_mask
+from ushape.workflows.scoring import need_label
+from ushape.workflows.spot import Spot
+
+Maps = Mapping[str, Float[ndarray, "*space"]]
+
+
+def judge_gates(scene: Scene) -> tuple[Mapping[str, GateJudgement], Maps]:
+    """Judge every gate by the label, or by the prediction if there is none; return its map on the image's own grid."""
+    engine = GateEngine(scene.net, window_margin(scene.recipe))
+    if not engine.gates:
+        return {}, {}
+    found = predict_windows(scene.prepared.image, engine, scene.recipe.predict.window)
+    region = class_mask(scene.decided if scene.prepared.label is None else scene.prepared.label, 0)
+    strides = level_strides(scene.net)
+    pairs = list(zip(engine.gates.items(), found[1:], strict=True))
+    judged = {name: judge_map(one, region, strides[level]) for (name, level), one in pairs}
+    own = scene.undo(found)[1:]
+    return judged, {name: np.clip(one, 0, 1) for name, one in zip(engine.gates, own, strict=True)}
+
+
+def pick_class(scene: Scene, place: Place, asked: int | None, *, is_chosen: bool) -> int | None:
+    """Choose the class to explain: the one asked for, that of a chosen voxel, or the commonest; None without any.
+
+    Raises:
+        DataError: the class asked for is not where it is to be explained.
+    """
+    label, names = scene.prediction.label, scene.recipe.data.labels.names
+    sizes = {index: int(class_mask(label, index).sum()) for index in range(1, len(names))}
+    if asked is None:
+        here = [index for index in sizes if class_mask(label, index)[place]] if is_chosen else []
+        return here[0] if here else max(sizes, key=sizes.__getitem__) if any(sizes.values()) else None
+    found = scene.case.name if not is_chosen else f"{scene.case.name} at {','.join(map(str, place))}"
+    if not (class_mask(label, asked)[place] if is_chosen else sizes[asked]):
+        got = name_class(label, place, names) if is_chosen else "none"
+        raise DataError(
+            f"{found}: expected {names[asked]} in the prediction, got {got}; choose another --class, or another point "
+            "with --at"
+        )
+    return asked
+
+
+def name_class(label: AnyLabel, place: Place, names: Sequence[str]) -> str:
+    """Name the class, or the classes, of a voxel.
+
+    >>> name_class(np.array([1, 0, -1]), (2,), ("background", "cell"))
+    'ignored'
+    """
+    if label.dtype == bool:
+        found = [name for name, mask in zip(names[1:], label, strict=True) if mask[place]]
+        return " and ".join(found) or names[0]
+    return "ignored" if label[place] < 0 else names[int(label[place])]
+
+
+def explain_region(scene: Scene, spot: Spot, wanted: int, *, is_chosen: bool) -> Maps:
+    """Map, on the image's own grid, what speaks for a class in the window, or in its part that the voxel belongs to."""
+    mask = class_mask(spot.cut(scene.decided), wanted)
+    if is_chosen and mask[spot.corner]:
+        numbers, _ = components(mask)
+        mask = numbers == numbers[spot.corner]
+    output = wanted - (scene.recipe.data.labels.count - scene.recipe.net.classes)
+    found = explain_class(scene.net, spot.pixels, output, mask)
+    space = scene.prepared.space
+    back = [spot.put_back(one, space) for one in found.values()]
+    own = scene.undo(np.stack([np.zeros(space, dtype=np.float32), *back]))[1:]
+    return {name: np.clip(one, 0, 1) for name, one in zip(found, own, strict=True)}
+
+
+def probe_window(scene: Scene, spot: Spot) -> GradientFlow:
+    """Look at the gradients of the recipe's loss on one window, as a first step of training would see them."""
+    recipe, optim = scene.recipe, scene.recipe.train.optim
+    label = torch.from_numpy(np.ascontiguousarray(spot.cut(need_label(scene.prepared))))[None]
+    batch = {"image": torch.from_numpy(spot.pixels)[None], "label": label}
+    loss = Loss(recipe.loss, recipe.head)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.train.seed)
+        scene.net.train()
+        flow = probe_gradients(
+            scene.net,
+            lambda: compute_loss(scene.net, loss, UNet.watch_gates, batch),
+            optimizer=optim.optimizer,
+            rate=optim.lr,
+        )
+        scene.net.eval()
+    return flow

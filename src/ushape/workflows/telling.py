@@ -1,0 +1,79 @@
+"""An explanation as files: one page, its pictures, NIfTI maps of volumes, and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ushape.core.files import write_json, write_text
+from ushape.io.nifti import write_nifti
+from ushape.io.outputs import write_picture
+from ushape.report.heat import Picture, show_strips
+from ushape.report.insight import CAMS, GATES, WALK
+from ushape.report.markup import join, tag
+from ushape.report.page import Section, render_page
+from ushape.workflows.drawing import draw_beside, draw_case, draw_channels, draw_map, set_figure, show_levels
+from ushape.workflows.explanation import Explanation, to_json
+from ushape.workflows.numbers import show_flow, show_gates, show_story, stage_table, tell_summary
+from ushape.workflows.scene import Scene
+
+NO_GATES = "This network has no attention gates. A net with them is trained by --set net.skip=gate."
+NO_CLASS = "No foreground was predicted in this window, so there is no class to explain."
+NO_FLOW = "They are shown with --gradients and a true mask, --label MASK."
+
+Drawn = Mapping[str, list[Picture]]
+
+
+def write_explanation(folder: Path, scene: Scene, found: Explanation) -> Path:
+    """Write explain.html, explain.json, a PNG of every picture, and for volumes every map as NIfTI.
+
+    Returns:
+        The page.
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    maps = {f"gate_{name}": one for name, one in found.gate_maps.items()}
+    maps |= {f"cam_{name}": one for name, one in found.cams.items()}
+    drawn = {name: draw_map(scene, found, one) for name, one in maps.items()}
+    channels = draw_channels(found)
+    for name, pictures in (*drawn.items(), *((f"features_{name}", [each]) for name, each in channels.items())):
+        for picture in pictures:
+            part = f"_{picture.title.replace(' ', '_')}" if len(pictures) > 1 else ""
+            write_picture(folder / f"{name}{part}.png", picture.pixels)
+    if scene.recipe.net.ndim == 3:
+        for name, one in maps.items():
+            write_nifti(folder / f"{name}.nii.gz", one.astype(np.float32), scene.case.geometry)
+    write_json(folder / "explain.json", to_json(found))
+    page = folder / "explain.html"
+    sections = list_sections(scene, found, drawn, list(channels.values()))
+    write_text(page, render_page(f"A look into {scene.case.name}", tell_summary(found), sections, kind="page"))
+    return page
+
+
+def list_sections(scene: Scene, found: Explanation, drawn: Drawn, channels: list[Picture]) -> list[Section]:
+    """Put the page together."""
+    several = scene.recipe.net.ndim == 3
+    gates = [
+        set_figure(name.removeprefix("gate_"), draw_beside(scene, found, pictures), several=several)
+        for name, pictures in drawn.items()
+        if name.startswith("gate_")
+    ]
+    about = tag("p", GATES.format(compared=found.compared), class_="note")
+    cams = {name.removeprefix("cam_"): each for name, each in drawn.items() if name.startswith("cam_")}
+    told = tag("p", CAMS.format(name=found.class_name), class_="note")
+    walk = [tag("p", WALK, class_="note"), stage_table(found), tag("p", "The channels of each that vary most:")]
+    return [
+        Section("image", "The image and the prediction", draw_case(scene, found)),
+        Section("voxel", "The story of one voxel", show_story(found)),
+        Section("walk", "Through the network", join([*walk, show_strips(channels)])),
+        Section("gates", "Attention gates", join([about, show_gates(found), *gates]) if gates else None, NO_GATES),
+        Section(
+            "class",
+            f"What speaks for {found.class_name or 'a class'}",
+            join([told, show_levels(cams)]) if cams else None,
+            NO_CLASS,
+        ),
+        Section("gradients", "Gradients", show_flow(found.flow) if found.flow else None, NO_FLOW),
+    ]
