@@ -36,7 +36,7 @@ def show_numbers(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption:
     return table(head, lines, caption=caption)
 
 
-def show_size(sizes: Iterable[float]) -> str:
+def show_size(sizes: Iterable[float | int]) -> str:
     """Write sizes as 3x3; "all" where a voxel sees the whole image.
 
     >>> show_size([3.0, math.inf])
