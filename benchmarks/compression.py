@@ -14,7 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ushape.core.events import describe
-from ushape.workflows.compress import CompressRequest, distil_model, prune_model
+from ushape.workflows.compress import CompressRequest
+from ushape.workflows.distil import distil_model
+from ushape.workflows.prune import prune_model
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ushape"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 300
+LONGEST_WORKFLOW = 100
 MOST_PUBLIC_NAMES = 30
 LAYER_NAMES = re.compile(r"(Conv|ConvTranspose|MaxPool|AvgPool|BatchNorm|InstanceNorm)[123]d")
 HOMES = re.compile(rb"(?<![\w.])/(?:root|home|Users|work|mnt|opt)/\w|[A-Za-z]:\\\\?Users\\")
@@ -52,8 +53,16 @@ def test_a_room_imports_only_what_the_contracts_allow() -> None:
 
 def test_no_file_is_longer_than_300_lines() -> None:
     files = [path for folder in ("src", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
+    assert longer_than(LONGEST_FILE, files) == {}
+
+
+def test_a_workflow_reads_like_a_paragraph() -> None:
+    assert longer_than(LONGEST_WORKFLOW, (PACKAGE / "workflows").glob("*.py")) == {}
+
+
+def longer_than(most: int, files: Iterable[Path]) -> dict[str, int]:
     lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in files}
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+    return {name: length for name, length in lengths.items() if length > most}
 
 
 def test_one_file_only_names_layers_by_their_number_of_axes() -> None:
@@ -68,7 +77,8 @@ def test_only_the_command_line_prints() -> None:
 
 def test_no_file_reads_environment_variables() -> None:
     reading = {module_name(path) for path in SOURCES if {"environ", "getenv", "putenv"} & set(names_in(path))}
-    # they only set some: for torch's threads, before torch is loaded; and for ONNX Runtime and MLflow to send nothing
+    # they only set some: torch's threads, before torch is loaded; what keeps ONNX Runtime and MLflow from sending
+    # anything; and what lets newer versions of MLflow write to a folder
     assert reading == {"ushape.cli.app", "ushape.predict.runtimes", "ushape.train.track"}
 
 

@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from ushape.nets.unet import UNet
     from ushape.plan.recipe import Recipe
     from ushape.workflows.api import evaluate, predict_folder, train
+    from ushape.workflows.foreign import Foreign
     from ushape.workflows.hub import push_to_hub
     from ushape.workflows.model import Model, load
 
 __version__ = "0.1.0"
 __all__ = [
     "Case",
+    "Foreign",
     "Geometry",
     "Labels",
     "Model",
@@ -65,6 +67,7 @@ __all__ = [
 
 _HOMES = {
     "Case": "core.case",
+    "Foreign": "workflows.foreign",
     "Geometry": "core.case",
     "Labels": "core.labels",
     "Model": "workflows.model",

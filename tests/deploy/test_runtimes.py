@@ -17,6 +17,7 @@ from ushape.core.files import read_json
 from ushape.io.images import read_mask
 from ushape.predict.onnx_engine import OnnxEngine
 from ushape.workflows import speed
+from ushape.workflows.foreign import Foreign
 from ushape.workflows.model import load
 
 RECIPE = """
@@ -107,7 +108,7 @@ def test_a_foreign_file_says_what_is_missing_and_runs_with_a_recipe(
     assert "the classes and the size of a window are missing" in said.err
     assert "--recipe FILE" in said.err
     image = np.random.default_rng(0).standard_normal((1, 40, 44))
-    got = load(foreign, recipe=foreign.with_name("recipe.toml")).predict(image)
+    got = load(Foreign(foreign, foreign.with_name("recipe.toml"))).predict(image)
     want = load(files / "model.onnx").predict(image)
     assert got.probabilities.shape == want.probabilities.shape
     call_well("predict", foreign, blobs_data, "-o", tmp_path / "out", "--recipe", foreign.with_name("recipe.toml"))
@@ -116,12 +117,12 @@ def test_a_foreign_file_says_what_is_missing_and_runs_with_a_recipe(
 def test_a_foreign_file_that_ends_in_softmax_is_not_softened_twice(foreign: Path) -> None:
     recipe = foreign.with_name("recipe.toml")
     image = np.random.default_rng(0).standard_normal((1, 48, 48))
-    want = load(foreign, recipe=recipe).predict(image)
+    want = load(Foreign(foreign, recipe)).predict(image)
     graph = onnx.load(str(foreign))
     graph.graph.node.append(onnx.helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1))
     graph.graph.output[0].name = "probabilities"
     onnx.save(graph, str(foreign))
-    assert np.abs(load(foreign, recipe=recipe).predict(image).probabilities - want.probabilities).max() < 1e-5
+    assert np.abs(load(Foreign(foreign, recipe)).predict(image).probabilities - want.probabilities).max() < 1e-5
 
 
 def test_a_recipe_that_does_not_go_with_a_foreign_file_is_refused(foreign: Path) -> None:
@@ -135,7 +136,7 @@ def test_a_recipe_that_does_not_go_with_a_foreign_file_is_refused(foreign: Path)
     ):
         recipe.write_text(RECIPE + text)
         with pytest.raises(ModelFileError, match=message):
-            load(foreign, recipe=recipe)
+            load(Foreign(foreign, recipe))
 
 
 def test_damaged_files_are_refused(files: Path, tmp_path: Path) -> None:

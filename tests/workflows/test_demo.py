@@ -9,10 +9,10 @@ from tests.train.tiny import TINY, Heard
 
 from ushape.core.errors import OutputError
 from ushape.core.events import Listener
-from ushape.train.run_folder import RunFolder
+from ushape.train.run_folder import RunFolder, default_output
 from ushape.workflows import demo
 from ushape.workflows.api import train
-from ushape.workflows.design import FitRequest, default_output
+from ushape.workflows.design import FitRequest
 from ushape.workflows.fit import fit
 
 

@@ -29,8 +29,10 @@ def compress(
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Make a smaller model of a model, and say what that cost and gained."""
-    from ushape.workflows.compress import CompressRequest, distil_model, prune_model
-    from ushape.workflows.design import default_output
+    from ushape.train.run_folder import default_output
+    from ushape.workflows.compress import CompressRequest
+    from ushape.workflows.distil import distil_model
+    from ushape.workflows.prune import prune_model
 
     if not 0 < keep < 1:
         raise ConfigError(f"--keep {keep:g}: expected a share between 0 and 1, such as 0.5")

@@ -63,18 +63,12 @@ def predict(
     """Predict the masks of one image or many."""
     from ushape.workflows.deliver import OutputOptions
     from ushape.workflows.extras import Extras
+    from ushape.workflows.foreign import Foreign
     from ushape.workflows.infer import list_failures, predict_files
     from ushape.workflows.model import load
 
-    loaded = load(
-        [model, *(others or [])],
-        device=device,
-        mirror=mirror,
-        threshold=threshold,
-        postprocess=postprocess,
-        engine=engine,
-        recipe=recipe,
-    )
+    models = [each if recipe is None else Foreign(each, recipe) for each in (model, *(others or []))]
+    loaded = load(models, device=device, mirror=mirror, threshold=threshold, postprocess=postprocess, engine=engine)
     extras = Extras(uncertainty, instances.value)
     options = OutputOptions(
         overlays, probabilities, skip_existing, axes, extras, series=series, ending=ending, segments=segments.value

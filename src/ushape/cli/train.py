@@ -104,7 +104,8 @@ def collect_changes(flags: dict[str, Any], assignments: list[str]) -> dict[str, 
 def _make_request(
     data: Path, output: Path | None, recipe: Path | None, fields: dict[str, Any], *, foreground: bool
 ) -> FitRequest:
-    from ushape.workflows.design import FitRequest, default_output
+    from ushape.train.run_folder import default_output
+    from ushape.workflows.design import FitRequest
 
     if output is None and fields.get("train.devices", 1) > 1:
         raise ConfigError("--devices: expected a run folder that all processes know, got none; give one with -o")

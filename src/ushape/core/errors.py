@@ -90,3 +90,12 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     except (ImportError, RuntimeError) as error:
         reason = "" if isinstance(error, ModuleNotFoundError) else f" (found, but: {error})"
         raise MissingExtra(f"{purpose} needs {module}{reason}; pip install 'ushape[{extra}]'") from error
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of what another library says of an error, else the error's name.
+
+    >>> first_line(ValueError("\n no such thing\nat 0x7f"))
+    'no such thing'
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

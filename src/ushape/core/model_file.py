@@ -19,6 +19,10 @@ from ushape.core.files import atomic_path, sync_to_disk
 if TYPE_CHECKING:
     from torch import Tensor
 
+MODEL_FILE = "model.safetensors"
+"""The name of the model file in a run folder, and in a repository of a hub."""
+HUB = "hub:"
+"""What a path begins with that means a model on a hub: `hub:OWNER/NAME`, or `hub:OWNER/NAME@REVISION`."""
 FORMAT_VERSION = 1
 _MAX_HEADER_BYTES = 100_000_000  # what the safetensors format allows
 

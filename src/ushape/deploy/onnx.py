@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ushape.core.errors import ExportError, require
+from ushape.core.errors import ExportError, first_line, require
 from ushape.core.files import sync_to_disk
 
 OPSET = 18
@@ -46,8 +46,7 @@ def make_graph(net: nn.Module, channels: int, window: tuple[int, ...], *, dynami
                 program, dynamo=True, opset_version=OPSET, verbose=False, input_names=[INPUT], output_names=[OUTPUT]
             )
     except (RuntimeError, ValueError, TypeError, NotImplementedError, torch.onnx.errors.OnnxExporterError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ExportError(f"export: this net cannot be written as an ONNX graph ({reason})") from error
+        raise ExportError(f"export: this net cannot be written as an ONNX graph ({first_line(error)})") from error
     return strip_notes(exported.model_proto)
 
 

@@ -63,3 +63,8 @@ def check_parity(parity: Sequence[Parity], precision: ExportPrecision) -> None:
             f"export: a probability differs from torch's by {worst:.2g}, more than the {TOLERANCES[precision]:g} that "
             f"{precision} may; nothing was written; try another --precision, or --to another format"
         )
+
+
+def describe_parity(parity: Parity) -> str:
+    """Say how far a file is from torch."""
+    return f"probabilities within {parity.worst:.1e}, {parity.other_class:.2%} of the voxels in another class"

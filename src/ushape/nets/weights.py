@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ushape.core.errors import ModelFileError
+from ushape.core.errors import ModelFileError, first_line
 
 Weights = dict[str, Tensor]
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -33,8 +33,9 @@ def read_foreign(path: Path) -> Weights:
     try:
         content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{path}: cannot be read as a file of weights ({reason}); give a state dict") from error
+        raise ModelFileError(
+            f"{path}: cannot be read as a file of weights ({first_line(error)}); give a state dict"
+        ) from error
     for name in _WRAPPERS:
         if isinstance(content.get(name), Mapping):
             content = content[name]

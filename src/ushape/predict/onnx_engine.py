@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from ushape.core.errors import ModelFileError, require
+from ushape.core.errors import ModelFileError, first_line, require
 from ushape.predict.arrays import finish_outputs, run_portions
 from ushape.predict.runtimes import import_onnxruntime
 
@@ -48,7 +48,7 @@ class OnnxEngine:
             return np.asarray(self._session.run(None, {self._name: np.ascontiguousarray(windows)})[0])
         except _faults() as error:
             raise ModelFileError(
-                f"{self._path}: cannot be run on windows of shape {windows.shape} ({_first_line(error)}); "
+                f"{self._path}: cannot be run on windows of shape {windows.shape} ({first_line(error)}); "
                 "export the model again"
             ) from error
 
@@ -70,9 +70,9 @@ def open_session(path: Path, threads: int) -> Any:
     except _faults() as error:
         if type(error).__name__ == "NotImplemented":
             raise ModelFileError(
-                f"{path}: ONNX Runtime lacks an operator of this graph ({_first_line(error)}); try --engine openvino"
+                f"{path}: ONNX Runtime lacks an operator of this graph ({first_line(error)}); try --engine openvino"
             ) from error
-        raise ModelFileError(f"{path}: no ONNX file, or a damaged one ({_first_line(error)}); copy it again") from error
+        raise ModelFileError(f"{path}: no ONNX file, or a damaged one ({first_line(error)}); copy it again") from error
 
 
 def read_onnx_metadata(path: Path) -> Mapping[str, str]:
@@ -115,7 +115,3 @@ def _faults() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return tuple(getattr(state, name) for name in _FAULTS)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -45,6 +45,12 @@ class PredictConfig(Config):
     mirror: bool = False
     postprocess: tuple[AnyRule, ...] = ()
 
+    def spread_threshold(self, threshold: float | None) -> object:
+        """Return a threshold in the form of this one, of every class alike; None stands for this one."""
+        if threshold is None:
+            return self.threshold
+        return (threshold,) * len(self.threshold) if isinstance(self.threshold, tuple) else threshold
+
 
 def predict_case(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:
     """Predict one case on its own grid, and keep the probabilities of all classes.

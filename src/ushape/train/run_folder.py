@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.metadata
 import platform
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ushape.core.errors import DataError, OutputError
 from ushape.core.files import sweep, write_json
+from ushape.core.model_file import MODEL_FILE
 from ushape.train.probe import MachineFacts
 
 PACKAGES = ("ushape", "torch", "lightning", "numpy", "scipy", "pillow", "tifffile")
@@ -80,7 +82,7 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """The best weights, with all that is needed to predict."""
-        return self.path / "model.safetensors"
+        return self.path / MODEL_FILE
 
     @property
     def prepared(self) -> Path:
@@ -169,3 +171,9 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "missing"
     return found
+
+
+def default_output(data: Path) -> Path:
+    """Name a run folder after the data and the time."""
+    now = dt.datetime.now().astimezone()
+    return Path("runs") / f"{data.resolve().name}-{now:%Y%m%d-%H%M%S}"

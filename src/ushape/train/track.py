@@ -50,7 +50,7 @@ class MLflow:
     """A local store in the folder mlflow/, of one run; a resumed training goes on with it."""
 
     def __init__(self, run: Path) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
+        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when it is imported
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # newer versions ask for a data base else
         require("mlflow", "track", "logging to MLflow")
         from mlflow import MlflowClient

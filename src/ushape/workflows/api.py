@@ -8,8 +8,9 @@ from typing import Any
 
 from ushape.core.events import Listener, ignore_events
 from ushape.measure.summary import ScoreTable
+from ushape.train.run_folder import default_output
 from ushape.workflows.deliver import OutputOptions
-from ushape.workflows.design import FitRequest, default_output
+from ushape.workflows.design import FitRequest
 from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
 from ushape.workflows.fit import fit
 from ushape.workflows.infer import BatchResult, predict_files

@@ -9,22 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ushape.core.config import with_fields
-from ushape.core.errors import ConfigError
 from ushape.core.events import Listener, Message
 from ushape.core.files import write_json, write_text
 from ushape.core.model_file import read_header, read_weights, write_model
-from ushape.deploy.importance import rank_channels
-from ushape.deploy.prune import narrow_config, prune
-from ushape.nets.presets import preset
 from ushape.plan.recipe import Recipe, to_toml
 from ushape.workflows.calibration import Trials, load_trials
 from ushape.workflows.design import FitRequest
 from ushape.workflows.fit import fit
 from ushape.workflows.sizes import Size, measure_size, tell_size
 from ushape.workflows.stored import StoredModel, model_path, read_model
-
-WINDOWS = 8
-"""How many windows of the training cases say which channels matter."""
 
 
 @dataclass(frozen=True)
@@ -43,53 +36,13 @@ class CompressRequest:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def prune_model(request: CompressRequest, keep: float, listener: Listener) -> tuple[Path, list[Size]]:
-    """Cut a model's channels down to a share of each level's, and fine-tune what is left.
-
-    Returns:
-        The run folder, and the sizes before, cut, and after.
-    Raises:
-        ConfigError: the model is an ensemble, or its net cannot be cut so.
-    """
-    stored, trials = _read(request, listener)
-    if len(stored.nets) > 1:
-        raise ConfigError(f"{request.model}: expected one network, got an ensemble; teach one net instead: distil")
-    config = narrow_config(stored.recipe.net, keep)
-    windows = trials.windows(stored.reference())[:WINDOWS]
-    small: Any = prune(stored.nets[0], config, rank_channels(stored.nets[0], windows))  # type: ignore[arg-type]
-    recipe = stored.recipe.model_copy(update={"net": config})
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "pruned.safetensors"
-        parameters = sum(weight.numel() for weight in small.parameters())
-        write_model(file, small.state_dict(), replace(stored.header, recipe=to_toml(recipe, {}), parameters=parameters))
-        sizes = [measure_size("before", stored, trials), measure_size("cut", read_model(file), trials)]
-        tuned = {"train.start": str(file), "train.teacher": "none"}
-        return _train(request, recipe, tuned, (sizes, {"method": "prune", "keep": keep}), (trials, listener))
-
-
-def distil_model(request: CompressRequest, student: str, listener: Listener) -> tuple[Path, list[Size]]:
-    """Teach a named net what a model knows: its logits, and where it looks, beside the labels.
-
-    Returns:
-        The run folder, and the sizes before and after.
-    Raises:
-        ConfigError: there is no net of that name for these images.
-    """
-    stored, trials = _read(request, listener)
-    net = stored.recipe.net
-    config = preset(student, in_channels=net.in_channels, classes=net.classes, ndim=net.ndim)
-    recipe = stored.recipe.model_copy(update={"net": config})
-    taught = {"train.start": "none", "train.teacher": str(model_path(request.model).resolve())}
-    sizes = [measure_size("before", stored, trials)]
-    return _train(request, recipe, taught, (sizes, {"method": "distil", "student": student}), (trials, listener))
-
-
-def _read(request: CompressRequest, listener: Listener) -> tuple[StoredModel, Trials]:
+def read_request(request: CompressRequest, listener: Listener) -> tuple[StoredModel, Trials]:
+    """Read the model and the cases that judge it."""
     stored = read_model(model_path(request.model))
     return stored, load_trials(request.data, stored.recipe, listener)
 
 
-def _train(
+def train_smaller(
     request: CompressRequest,
     recipe: Recipe,
     changes: Mapping[str, Any],

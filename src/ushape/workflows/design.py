@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,9 +92,3 @@ def design(request: FitRequest, listener: Listener) -> Design:
     said = {name: comment for name, _, comment in list_settings(text) if comment}
     flags = dict.fromkeys(request.changes, "set on the command line")
     return Design(data, planned, recipe, {**kept, **said, **flags, **weighed})
-
-
-def default_output(data: Path) -> Path:
-    """Name a run folder after the data and the time."""
-    now = dt.datetime.now().astimezone()
-    return Path("runs") / f"{data.resolve().name}-{now:%Y%m%d-%H%M%S}"

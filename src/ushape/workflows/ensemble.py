@@ -9,7 +9,9 @@ from ushape.core.errors import ConfigError
 from ushape.plan.recipe import Recipe
 from ushape.predict.compose import Ensemble
 from ushape.predict.engines import Engine
-from ushape.workflows.runtime import Running
+from ushape.workflows.foreign import Foreign, ModelPath
+from ushape.workflows.runtime import Running, run_model
+from ushape.workflows.stored import model_path
 
 SHARED: dict[str, Callable[[Recipe], object]] = {
     "number of axes": lambda recipe: recipe.net.ndim,
@@ -18,6 +20,14 @@ SHARED: dict[str, Callable[[Recipe], object]] = {
     "prep": lambda recipe: recipe.prep,
 }
 """What models must agree in, and where a recipe says it. The networks may differ in all else."""
+
+
+def run_models(models: Sequence[ModelPath], engine: str, device: str) -> Running:
+    """Open models, each in a runtime, as `run_model` does, and make one of them."""
+    files = [model_path(each.file if isinstance(each, Foreign) else each) for each in models]
+    recipes = [Path(each.recipe) if isinstance(each, Foreign) else None for each in models]
+    opened = [run_model(file, engine, device, recipe) for file, recipe in zip(files, recipes, strict=True)]
+    return join_models(files, opened)
 
 
 def join_models(files: Sequence[Path], models: Sequence[Running]) -> Running:

@@ -9,9 +9,9 @@ from pathlib import Path
 from ushape.core.config import choose
 from ushape.core.errors import ConfigError, ExportError
 from ushape.core.events import Listener, Message, ignore_events
-from ushape.core.exported import ExportFacts, ExportPrecision, Parity, export_text
+from ushape.core.exported import ExportFacts, ExportPrecision, export_text
 from ushape.core.files import atomic_path
-from ushape.deploy.parity import check_parity, compare, trial_sizes
+from ushape.deploy.parity import check_parity, compare, describe_parity, trial_sizes
 from ushape.io.layouts import show_size
 from ushape.workflows.calibration import load_trials
 from ushape.workflows.formats import FORMATS, Format, Graph, make_dynamic
@@ -54,7 +54,8 @@ def export(request: ExportRequest, listener: Listener = ignore_events) -> tuple[
             f"{request.model}: expected one network, got an ensemble of {len(stored.nets)}; make one of it: "
             f"ushape compress {request.model} distil --data DATA"
         )
-    path = request.output or model_path(request.model).with_name(_default_name(request, form))
+    name = stored.file.stem + ("" if request.precision == "fp32" else f"-{request.precision}") + form.suffix
+    path = request.output or stored.file.with_name(name)
     trials = load_trials(request.calibrate, stored.recipe, listener) if request.calibrate is not None else None
     graph, dynamic = make_dynamic(form, stored, listener)
     window = () if dynamic else stored.recipe.predict.window.size
@@ -65,11 +66,6 @@ def export(request: ExportRequest, listener: Listener = ignore_events) -> tuple[
     for each in facts.parity:
         listener(Message(f"against torch, {each.batch} x {show_size(each.size)}: {describe_parity(each)}"))
     return path, facts
-
-
-def describe_parity(parity: Parity) -> str:
-    """Say how far a file is from torch."""
-    return f"probabilities within {parity.worst:.1e}, {parity.other_class:.2%} of the voxels in another class"
 
 
 def _write(graph: Graph, form: Format, stored: StoredModel, facts: ExportFacts, path: Path) -> ExportFacts:
@@ -100,8 +96,3 @@ def _check(request: ExportRequest, form: Format) -> None:
         raise ConfigError("--precision int8 and --calibrate DATA: expected both or neither; INT8 needs real cases")
     if request.output is not None and request.output.suffix != form.suffix:
         raise ConfigError(f"-o {request.output}: expected a name that ends in {form.suffix}; correct it")
-
-
-def _default_name(request: ExportRequest, form: Format) -> str:
-    precision = "" if request.precision == "fp32" else f"-{request.precision}"
-    return f"{model_path(request.model).stem}{precision}{form.suffix}"

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ushape.core.errors import ModelFileError
 from ushape.plan.recipe import Recipe
 from ushape.predict.onnx_engine import ends_in_probabilities
 from ushape.workflows.formats import Exported
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """An ONNX file that was not made by ushape, with what such a file does not say.
+
+    Attributes:
+        recipe: how images are prepared, and the classes; a file.
+    """
+
+    file: str | Path
+    recipe: str | Path
+
+
+ModelPath = str | Path | Foreign
+"""What a model can be loaded from: a file, a run folder, `hub:OWNER/NAME`, or a foreign file."""
 
 
 def fit_foreign(engine: Exported, path: Path, recipe: Recipe) -> Exported:

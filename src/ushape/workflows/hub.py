@@ -5,14 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ushape.core.errors import DataError, OutputError, require
-from ushape.core.events import count
-from ushape.core.model_file import ModelHeader, read_header
-from ushape.plan.recipe import Recipe, read_recipe
-
-FILE_NAME = "model.safetensors"
-PREFIX = "hub:"
-"""What a path begins with that means a model on a hub: `hub:OWNER/NAME`, or `hub:OWNER/NAME@REVISION`."""
+from ushape.core.errors import DataError, OutputError, first_line, require
+from ushape.core.model_file import HUB, MODEL_FILE, read_header
+from ushape.plan.recipe import read_recipe
+from ushape.workflows.card import write_card
 
 
 def push_to_hub(model: str | Path, name: str, *, private: bool = True, endpoint: str | None = None) -> str:
@@ -28,11 +24,11 @@ def push_to_hub(model: str | Path, name: str, *, private: bool = True, endpoint:
         OutputError: the hub cannot be reached, or refuses.
         MissingExtra: huggingface_hub is not installed.
     """
-    file = Path(model) / FILE_NAME if Path(model).is_dir() else Path(model)
+    file = Path(model) / MODEL_FILE if Path(model).is_dir() else Path(model)
     header = read_header(file)
     card = write_card(header, read_recipe(header.recipe, str(file)), name)
     hub = require("huggingface_hub", "hub", "pushing a model")
-    files = {FILE_NAME: file, "README.md": card.encode()}
+    files = {MODEL_FILE: file, "README.md": card.encode()}
     operations = [hub.CommitOperationAdd(path, content) for path, content in files.items()]
     try:
         api = hub.HfApi(endpoint=endpoint)
@@ -40,7 +36,7 @@ def push_to_hub(model: str | Path, name: str, *, private: bool = True, endpoint:
         commit: Any = api.create_commit(name, operations, commit_message="Upload a model of ushape")
     except _failures() as error:
         raise OutputError(
-            f"{name}: cannot be pushed ({_first_line(error)}); check the name and `hf auth login`"
+            f"{name}: cannot be pushed ({first_line(error)}); check the name and `hf auth login`"
         ) from error
     return str(commit.commit_url)
 
@@ -56,65 +52,24 @@ def pull_from_hub(name: str, *, endpoint: str | None = None, cache: Path | None 
         MissingExtra: huggingface_hub is not installed.
     """
     hub = require("huggingface_hub", "hub", "pulling a model")
-    repository, _, revision = name.removeprefix(PREFIX).partition("@")
-    wanted = {"repo_id": repository, "filename": FILE_NAME, "revision": revision or None, "cache_dir": cache}
+    repository, _, revision = name.removeprefix(HUB).partition("@")
+    wanted = {"repo_id": repository, "filename": MODEL_FILE, "revision": revision or None, "cache_dir": cache}
     try:
         return Path(hub.hf_hub_download(**wanted, local_files_only=True))
     except FileNotFoundError:
         pass
     except ValueError as error:
-        raise DataError(f"{PREFIX}{name}: expected {PREFIX}OWNER/NAME, got {_first_line(error)}; correct it") from error
+        raise DataError(f"{HUB}{name}: expected {HUB}OWNER/NAME, got {first_line(error)}; correct it") from error
     try:
         return Path(hub.hf_hub_download(**wanted, endpoint=endpoint))
     except _failures() as error:
         raise DataError(
-            f"{PREFIX}{repository}: expected a {FILE_NAME} on the hub, got: {_first_line(error)}; "
+            f"{HUB}{repository}: expected a {MODEL_FILE} on the hub, got: {first_line(error)}; "
             "check the name and the network, or give a file"
         ) from error
-
-
-def write_card(header: ModelHeader, recipe: Recipe, name: str) -> str:
-    """Write a model's card, the README of its repository, out of what its file says of itself."""
-    labels = recipe.data.labels
-    pairs = zip(labels.names, labels.values, strict=True)
-    classes = "\n".join(f"| {each} | {value} |" for each, value in pairs)
-    dice = (header.score or {}).get("dice") or {}
-    scores = "\n".join(f"| {each} | {value:.3f} |" for each, value in dice.items() if value is not None)
-    told = {key: value for key, value in (header.provenance or {}).items() if not isinstance(value, dict)}
-    facts = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in told.items())
-    return f"""---
-library_name: ushape
-pipeline_tag: image-segmentation
-tags: [image-segmentation, u-net, ushape]
----
-# {name}
-
-A U-Net for {recipe.net.ndim}D images of {count(recipe.data.channels, "channel")}: {count(header.members, "network")} of
-{header.parameters:,} weights. One safetensors file, which holds the preparation of images too; nothing in it is run.
-
-    ushape predict {PREFIX}{name} IMAGES -o MASKS
-
-| class | value in masks |
-|---|---|
-{classes}
-
-## Dice on held-out cases
-
-| class | mean Dice |
-|---|---|
-{scores or "| | none was held out |"}
-
-## Where it comes from
-
-{facts}
-"""
 
 
 def _failures() -> tuple[type[BaseException], ...]:
     """Return what huggingface_hub raises: its transport's errors among them, whichever transport it uses."""
     errors = require("huggingface_hub.errors", "hub", "a model hub")
     return (ValueError, *errors.HfHubHTTPError.__bases__)
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

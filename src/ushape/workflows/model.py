@@ -17,9 +17,9 @@ from ushape.predict.postprocess import parse_rules
 from ushape.predict.predictor import PredictConfig, predict_case, predict_label, predict_uncertainty
 from ushape.prep.pipeline import Pipeline
 from ushape.workflows.engine import mirror_axes
-from ushape.workflows.ensemble import join_models
-from ushape.workflows.runtime import Running, run_model
-from ushape.workflows.stored import model_path
+from ushape.workflows.ensemble import run_models
+from ushape.workflows.foreign import ModelPath
+from ushape.workflows.runtime import Running
 
 
 class Model:
@@ -66,43 +66,33 @@ class Model:
 
 
 def load(
-    path: str | Path | Sequence[str | Path],
+    path: ModelPath | Sequence[ModelPath],
     *,
     device: str = "auto",
     mirror: bool = False,
     threshold: float | None = None,
     postprocess: str = "auto",
     engine: str = "own",
-    recipe: str | Path | None = None,
 ) -> Model:
     """Load a model file, the model of a run folder, an exported file, or a model on a hub: `hub:OWNER/NAME`.
 
     Args:
-        path: of several models the probabilities are averaged; they must agree in classes and preparation.
+        path: a `Foreign` is a file that ushape did not make, with its recipe; of several models the probabilities are
+            averaged, and they must agree in classes and preparation.
         mirror: average over flips of the axes that training flipped, see `mirror_axes`: 2**axes times slower.
         threshold: probability from which a voxel is foreground, of each class where they may overlap; None does as the
             recipe says.
         postprocess: rules as `parse_rules` reads them, "none", or "auto" for those that training chose.
         engine: "torch", "onnx" or "openvino"; "own" for the one the file is made for; "auto" for the fastest here.
-        recipe: for an ONNX file that was not made by ushape: how images are prepared, and the classes.
     Raises:
         ModelFileError: the file is no model, is damaged, or its weights do not fit its recipe.
         ConfigError: the engine is unknown, or cannot run the file; mirroring is asked for and training flipped nothing;
             or the threshold is impossible.
     """
-    files = [model_path(each) for each in ([path] if isinstance(path, str | Path) else path)]
-    stated = Path(recipe) if recipe is not None else None
-    running = join_models(files, [run_model(file, engine, device, stated) for file in files])
+    running = run_models([path] if isinstance(path, ModelPath) else path, engine, device)
     config = running.recipe.predict
-    changes = {"mirror": mirror, "threshold": _choose_threshold(config, threshold)}
+    changes = {"mirror": mirror, "threshold": config.spread_threshold(threshold)}
     config = with_fields(config, changes, "predict")
     if postprocess != "auto":
         config = config.model_copy(update={"postprocess": parse_rules(postprocess)})
     return Model(running, config)
-
-
-def _choose_threshold(config: PredictConfig, threshold: float | None) -> object:
-    usual = config.threshold
-    if threshold is None:
-        return usual
-    return (threshold,) * len(usual) if isinstance(usual, tuple) else threshold

@@ -81,7 +81,8 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
 def _rows(case: CaseScores) -> list[Row]:
     """Return a row for each foreground class; what was measured of all objects stands in each."""
     objects = {name: value for name, value in case.measures().items() if name in OBJECTS}
-    return [{"case": case.case_name, "class": one.name, **_shown(one.measures()), **objects} for one in case.foreground]
+    rows = [{"case": case.case_name, "class": one.name, **one.measures(), **objects} for one in case.foreground]
+    return [{key: value for key, value in row.items() if key in ("case", "class") or _is_shown(key)} for row in rows]
 
 
 def _aggregates(table: ScoreTable, measures: Sequence[str]) -> list[Aggregate]:
@@ -91,10 +92,6 @@ def _aggregates(table: ScoreTable, measures: Sequence[str]) -> list[Aggregate]:
         for one in table.summaries()
         if one.measure in measures and one.class_name in (WHOLE_CASE, *foreground)
     ]
-
-
-def _shown(measures: Mapping[str, float | int]) -> dict[str, float | int]:
-    return {name: value for name, value in measures.items() if _is_shown(name)}
 
 
 def _is_shown(column: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +14,11 @@ from ushape.core.exported import Cost, ExportFacts
 from ushape.deploy.quantize import Promise, Quantised, quantise_onnx, quantise_openvino
 from ushape.predict.engines import Engine
 from ushape.predict.openvino_engine import OpenVinoEngine
-from ushape.predict.timing import time_engine
+from ushape.predict.timing import usual_milliseconds
 from ushape.workflows.calibration import Trials
 from ushape.workflows.engine import window_margin
 from ushape.workflows.formats import Exported, Format, Graph
+from ushape.workflows.sizes import tell_cost
 from ushape.workflows.stored import StoredModel
 
 
@@ -47,18 +47,17 @@ class Quantiser:
         )
         done = QUANTISERS[name](self, graph, Promise(plain.dice, lowest))
         costs = (torch_cost, plain, self._measure_graph(f"{name} int8", done.graph, facts))
+        kept = f"{len(done.kept)} of {done.layers} layers stay in floating point"
         if costs[-1].dice < lowest:
             raise ExportError(
-                f"int8: Dice {costs[-1].dice:.4f} is below the promised {lowest:.4f}, though {len(done.kept)} of "
-                f"{done.layers} layers stay in floating point; nothing was written; give a larger --max-drop"
+                f"int8: Dice {costs[-1].dice:.4f} is below the promised {lowest:.4f}, though {kept}; nothing was "
+                "written; give a larger --max-drop"
             )
         cases = len(self.trials.scoring)
         for cost in costs:
             listener(Message(tell_cost(cost, torch_cost, cases)))
         if done.kept:
-            listener(
-                Message(f"{len(done.kept)} of {done.layers} layers stay in floating point: {', '.join(done.kept)}")
-            )
+            listener(Message(f"{kept}: {', '.join(done.kept)}"))
         return done.graph, replace(facts, costs=costs, scored_cases=cases, kept=done.kept)
 
     def in_onnx(self, graph: Graph, promise: Promise) -> Quantised:
@@ -92,18 +91,10 @@ class Quantiser:
 
     def _measure(self, name: str, engine: Engine, size: int) -> Cost:
         shape = (1, self.stored.recipe.data.channels, *self.stored.recipe.predict.window.size)
-        seconds = statistics.median(time_engine(engine, shape))
-        return Cost(name, size, round(seconds * 1000, 2), self.trials.score(engine))
+        return Cost(name, size, usual_milliseconds(engine, shape), self.trials.score(engine))
 
 
 QUANTISERS: dict[str, Callable[[Quantiser, Graph, Promise], Quantised]] = {
     "onnx": Quantiser.in_onnx,
     "openvino": Quantiser.in_openvino,
 }
-
-
-def tell_cost(cost: Cost, first: Cost, cases: int) -> str:
-    """Write one line of the table."""
-    against = f"{cost.bytes / first.bytes:.2f} x, {first.milliseconds / cost.milliseconds:.1f} x as fast"
-    dice = f"Dice {cost.dice:.4f} ({(cost.dice - first.dice) * 100:+.2f} points, {count(cases, 'case')})"
-    return f"{cost.name:14} {cost.bytes / 1e6:8.2f} MB {cost.milliseconds:8.2f} ms a window  {dice}  {against}"

@@ -9,17 +9,14 @@ from pathlib import Path
 
 from ushape.core.config import choose
 from ushape.core.errors import ConfigError
-from ushape.core.exported import ExportPrecision
-from ushape.core.model_file import read_header
-from ushape.plan.recipe import Recipe, read_file, read_recipe
+from ushape.plan.recipe import Recipe
 from ushape.predict.compose import Ensemble
 from ushape.predict.engines import Engine
-from ushape.predict.exported import is_exported, read_export
-from ushape.predict.torch_engine import default_precision
-from ushape.train.probe import choose_device
+from ushape.predict.exported import is_exported
 from ushape.workflows.engine import make_engine
 from ushape.workflows.foreign import fit_foreign
 from ushape.workflows.formats import FORMATS
+from ushape.workflows.source import Source, read_source
 from ushape.workflows.stored import read_model
 
 ABLE: dict[str, tuple[str, ...]] = {
@@ -28,21 +25,6 @@ ABLE: dict[str, tuple[str, ...]] = {
     ".xml": ("openvino",),
 }
 """The ending of a model's file to the engines that can run it, its own first."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A model's file and all that is needed to run it.
-
-    Attributes:
-        foreign: whether the recipe is the user's, since the file was not made by ushape.
-    """
-
-    file: Path
-    recipe: Recipe
-    precision: ExportPrecision
-    device: str
-    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +51,7 @@ def run_model(file: Path, engine: str, device: str, recipe: Path | None = None) 
         ConfigError: the engine is unknown, or cannot run this file.
         MissingExtra: the engine is not installed.
     """
-    source, able = _read_source(file, device, recipe), ABLE.get(file.suffix, ("torch",))
+    source, able = read_source(file, device, recipe), ABLE.get(file.suffix, ("torch",))
     if engine == "auto":
         from ushape.workflows.speed import rank_engines  # which can train, measure and export
 
@@ -82,19 +64,6 @@ def run_model(file: Path, engine: str, device: str, recipe: Path | None = None) 
     if name != "torch" and device not in ("auto", "cpu"):
         raise ConfigError(f"--device {device}: engine {name} runs on the CPU only; leave the option out")
     return Running(source.recipe, ENGINES[name](source))
-
-
-def _read_source(file: Path, device: str, recipe: Path | None) -> Source:
-    if recipe is not None:
-        if not is_exported(file):
-            raise ConfigError(f"--recipe {recipe}: {file} has a recipe of its own; leave the option out")
-        return Source(file, read_recipe(read_file(recipe), str(recipe)), "fp32", "cpu", foreign=True)
-    if is_exported(file):
-        header, facts = read_export(file)
-        return Source(file, read_recipe(header.recipe, str(file)), facts.precision, "cpu")
-    where = choose_device(device)
-    precision: ExportPrecision = "bf16" if default_precision("cpu") == "bf16" else "fp32"
-    return Source(file, read_recipe(read_header(file).recipe, str(file)), precision, where)
 
 
 def _open_torch(source: Source) -> Engine:

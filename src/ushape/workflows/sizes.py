@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 
 from ushape.core.events import count
+from ushape.core.exported import Cost
 from ushape.deploy.memory import peak_bytes
 from ushape.nets.cost import measure_cost
-from ushape.predict.timing import time_engine
+from ushape.predict.timing import usual_milliseconds
 from ushape.workflows.calibration import Trials
 from ushape.workflows.stored import StoredModel
 
@@ -38,14 +38,13 @@ def measure_size(name: str, stored: StoredModel, trials: Trials) -> Size:
     """Measure a model; of an ensemble, its first network."""
     net, window = stored.recipe.net, stored.recipe.predict.window.size
     cost, engine = measure_cost(net, window), stored.reference()
-    seconds = statistics.median(time_engine(engine, (1, net.in_channels, *window)))
     return Size(
         name=name,
         parameters=cost.parameters,
         macs=cost.macs,
         bytes=stored.file.stat().st_size,
         memory=peak_bytes(net, window),
-        milliseconds=round(seconds * 1000, 2),
+        milliseconds=usual_milliseconds(engine, (1, net.in_channels, *window)),
         dice=trials.score(engine),
     )
 
@@ -57,3 +56,10 @@ def tell_size(size: Size, first: Size, cases: int) -> str:
         f"{size.name:7} {size.parameters / 1e6:8.3f} M parameters {size.macs / 1e9:8.2f} G MACs "
         f"{size.bytes / 1e6:8.2f} MB file {size.memory / 1e6:8.1f} MB memory {size.milliseconds:8.1f} ms  {dice}"
     )
+
+
+def tell_cost(cost: Cost, first: Cost, cases: int) -> str:
+    """Write one line of the table of an export."""
+    against = f"{cost.bytes / first.bytes:.2f} x, {first.milliseconds / cost.milliseconds:.1f} x as fast"
+    dice = f"Dice {cost.dice:.4f} ({(cost.dice - first.dice) * 100:+.2f} points, {count(cases, 'case')})"
+    return f"{cost.name:14} {cost.bytes / 1e6:8.2f} MB {cost.milliseconds:8.2f} ms a window  {dice}  {against}"

@@ -6,44 +6,18 @@ import hashlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ushape.core.errors import DataError, ExportError, MissingExtra
 from ushape.core.files import read_json, write_json
 from ushape.predict.engines import Engine
-from ushape.predict.timing import time_engine
+from ushape.predict.timing import Ranking, time_engine
 from ushape.train.probe import machine_facts
 from ushape.workflows.export import ExportRequest, export
 
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 """The packages whose versions make a measurement another one."""
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """What was measured.
-
-    Attributes:
-        milliseconds: for one window, by engine.
-        missing: engines that cannot run the model here, and why.
-    """
-
-    milliseconds: Mapping[str, float]
-    missing: Mapping[str, str]
-    remembered: bool = False
-
-    @property
-    def best(self) -> str:
-        """The fastest engine."""
-        return min(self.milliseconds, key=lambda name: self.milliseconds[name])
-
-    def tell(self) -> str:
-        """Say what was chosen, and why."""
-        times = ", ".join(f"{name} {each:.3g} ms" for name, each in self.milliseconds.items())
-        reasons = "".join(f"; not {name}: {reason}" for name, reason in self.missing.items())
-        return f"engine {self.best} ({times} a window{', measured earlier' if self.remembered else ''}{reasons})"
 
 
 def rank_engines(file: Path, openers: Mapping[str, Callable[[], Engine]], trial: tuple[int, ...]) -> Ranking:

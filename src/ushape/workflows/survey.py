@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ushape.core.case import Geometry
-from ushape.core.errors import DataError
 from ushape.core.events import Listener, Message
 from ushape.core.labels import AnyLabel, Labels, flatten
 from ushape.io.cases import load_case, mask_axes
@@ -18,7 +17,7 @@ from ushape.io.layouts import DatasetFiles, Pair, find_dataset
 from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
 from ushape.plan.fingerprint import Fingerprint, take_fingerprint
 from ushape.prep.label_grid import resample_label_onto
-from ushape.workflows.tell import tell_data
+from ushape.workflows.tell import judge_absent, tell_data
 
 READERS = 2
 """Threads that read; each holds one case."""
@@ -64,7 +63,7 @@ def survey(
     fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
     if labels.overlap != "none":
         fingerprint = fingerprint.model_copy(update={"class_shares": shares})
-    _judge_absent(folder, labels, fingerprint.class_shares, listener, named=named)
+    judge_absent(folder, labels, fingerprint.class_shares, listener, named=named)
     tell_data(folder, values, labels, fingerprint, listener)
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
 
@@ -92,16 +91,3 @@ def _look(
     sums = np.sum(voxels, axis=0)
     shares = tuple((sums[1:] / sums[0]).tolist())
     return {pair.image.name: fact for pair, fact in zip(found.pairs, facts, strict=True)}, shares
-
-
-def _judge_absent(folder: Path, labels: Labels, shares: tuple[float, ...], listener: Listener, *, named: bool) -> None:
-    """Refuse classes of the data set's table that no mask holds; of those that a recipe names, warn."""
-    rows = zip(labels.names[1:], labels.values[1:], shares[1:], strict=True)
-    absent = ", ".join(f"{name} (value {value})" for name, value, share in rows if not share)
-    if absent and not named:
-        raise DataError(
-            f"{folder}: expected every class in some mask, got none with {absent}; correct the masks, or name the "
-            "classes to be trained in [data.labels] of a recipe"
-        )
-    if absent:
-        listener(Message(f"no mask holds {absent}: nothing is learnt of it", "warning"))

@@ -1,9 +1,10 @@
-"""What a training chose, in sentences."""
+"""What a data set is and what a training chose, in sentences."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ushape.core.errors import DataError
 from ushape.core.events import Listener, Message, count
 from ushape.core.labels import Labels
 from ushape.io.label_values import LabelFacts
@@ -69,3 +70,20 @@ def tell_data(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerpri
     empty = len(values.without_foreground)
     if empty:
         listener(Message(f"{empty} of {facts.cases} masks hold no foreground; they train as background", "warning"))
+
+
+def judge_absent(folder: Path, labels: Labels, shares: tuple[float, ...], listener: Listener, *, named: bool) -> None:
+    """Refuse classes of the data set's table that no mask holds; of those that a recipe names, warn.
+
+    Raises:
+        DataError: a class of the table is in no mask.
+    """
+    rows = zip(labels.names[1:], labels.values[1:], shares[1:], strict=True)
+    absent = ", ".join(f"{name} (value {value})" for name, value, share in rows if not share)
+    if absent and not named:
+        raise DataError(
+            f"{folder}: expected every class in some mask, got none with {absent}; correct the masks, or name the "
+            "classes to be trained in [data.labels] of a recipe"
+        )
+    if absent:
+        listener(Message(f"no mask holds {absent}: nothing is learnt of it", "warning"))
