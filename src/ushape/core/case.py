@@ -110,15 +110,6 @@ class ArrayLike(Protocol):
         ...
 
 
-@runtime_checkable
-class Sink(Protocol):
-    """What a large result is written to, region by region: an ndarray, a memory map or a zarr array."""
-
-    def __setitem__(self, key: Any, values: Any, /) -> None:
-        """Write a region."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class Case:
     """One image with all that belongs to it.
