@@ -11,7 +11,8 @@ from ushape.explain.story import Place, follow_value
 from ushape.explain.trace import View, trace_image
 from ushape.prep.geometry import last_axes
 from ushape.workflows.explanation import Explanation
-from ushape.workflows.looking import explain_region, judge_gates, name_class, pick_class, probe_window
+from ushape.workflows.looking import explain_region, judge_gates, probe_window
+from ushape.workflows.pick import name_class, pick_class
 from ushape.workflows.scene import Scene, open_scene
 from ushape.workflows.spot import Spot, lay_window
 from ushape.workflows.stored import model_path, read_model

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from ushape.core.errors import DataError
-from ushape.core.labels import AnyLabel
 from ushape.explain.attention_maps import GateEngine, GateJudgement, judge_map
 from ushape.explain.cam import explain_class
 from ushape.explain.gradients import GradientFlow, probe_gradients
 from ushape.explain.levels import level_strides
-from ushape.explain.story import Place
 from ushape.losses.compose import Loss
 from ushape.nets.unet import UNet
 from ushape.predict.postprocess import components
@@ -41,39 +38,6 @@ def judge_gates(scene: Scene) -> tuple[Mapping[str, GateJudgement], Maps]:
     judged = {name: judge_map(one, region, strides[level]) for (name, level), one in pairs}
     own = scene.undo(found)[1:]
     return judged, {name: np.clip(one, 0, 1) for name, one in zip(engine.gates, own, strict=True)}
-
-
-def pick_class(scene: Scene, place: Place, asked: int | None, *, is_chosen: bool) -> int | None:
-    """Choose the class to explain: the one asked for, that of a chosen voxel, or the commonest; None without any.
-
-    Raises:
-        DataError: the class asked for is not where it is to be explained.
-    """
-    label, names = scene.prediction.label, scene.recipe.data.labels.names
-    sizes = {index: int(class_mask(label, index).sum()) for index in range(1, len(names))}
-    if asked is None:
-        here = [index for index in sizes if class_mask(label, index)[place]] if is_chosen else []
-        return here[0] if here else max(sizes, key=sizes.__getitem__) if any(sizes.values()) else None
-    found = scene.case.name if not is_chosen else f"{scene.case.name} at {','.join(map(str, place))}"
-    if not (class_mask(label, asked)[place] if is_chosen else sizes[asked]):
-        got = name_class(label, place, names) if is_chosen else "none"
-        raise DataError(
-            f"{found}: expected {names[asked]} in the prediction, got {got}; choose another --class, or another point "
-            "with --at"
-        )
-    return asked
-
-
-def name_class(label: AnyLabel, place: Place, names: Sequence[str]) -> str:
-    """Name the class, or the classes, of a voxel.
-
-    >>> name_class(np.array([1, 0, -1]), (2,), ("background", "cell"))
-    'ignored'
-    """
-    if label.dtype == bool:
-        found = [name for name, mask in zip(names[1:], label, strict=True) if mask[place]]
-        return " and ".join(found) or names[0]
-    return "ignored" if label[place] < 0 else names[int(label[place])]
 
 
 def explain_region(scene: Scene, spot: Spot, wanted: int, *, is_chosen: bool) -> Maps:
