@@ -90,7 +90,6 @@ def test_auto_leaves_out_an_engine_that_is_not_installed_and_says_so(
         ("model.onnx", {"engine": "torch"}, "--engine torch: cannot run .* choose one of: auto, onnx, openvino"),
         ("model.onnx", {"engine": "open-vino"}, "did you mean 'openvino'"),
         ("model.onnx", {"device": "meta"}, "engine onnx runs on the CPU only"),
-        ("model.safetensors", {"recipe": "recipe.toml"}, "has a recipe of its own"),
     ],
 )
 def test_an_engine_that_does_not_go_with_the_file_is_refused(
@@ -98,6 +97,11 @@ def test_an_engine_that_does_not_go_with_the_file_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load(files / name, **options)
+
+
+def test_a_recipe_for_a_file_that_has_one_is_refused(files: Path) -> None:
+    with pytest.raises(ConfigError, match="has a recipe of its own"):
+        load(Foreign(files / "model.safetensors", "recipe.toml"))
 
 
 def test_a_foreign_file_says_what_is_missing_and_runs_with_a_recipe(
