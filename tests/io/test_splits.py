@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ushape.core.errors import ConfigError, DataError
-from ushape.io.splits import fold_cases, split_cases
+from ushape.io.splits import fold_cases, read_splits, split_cases
 
 NAMES = st.lists(st.integers(0, 200), min_size=1, max_size=40, unique=True).map(
     lambda numbers: [f"p{number % 7}_{number}" for number in numbers]
@@ -98,3 +98,16 @@ def test_wrong_shares_folds_and_expressions_are_refused() -> None:
         split_cases(["a1", "b"], 0.5, 0, groups="[0-9]")
     with pytest.raises(DataError, match="each once"):
         split_cases(["a", "a"], 0.5, 0)
+
+
+def test_a_table_decides_who_validates_and_keeps_its_test_cases_out() -> None:
+    listed = {"c10": "Val", "c2": "validation", "c3": "test", "c4": "train"}
+    for seed in range(3):
+        assert split_cases(["c10", "c2", "c3", "c4", "c5"], 0.2, seed, listed=listed) == (["c4", "c5"], ["c2", "c10"])
+    train, validation = split_cases(["a", "b", "c", "d"], 0.3, 0, listed={"a": "train", "d": "test"})
+    assert sorted(train + validation) == ["a", "b", "c"]
+    assert len(validation) == 1
+    with pytest.raises(DataError, match="a: expected train, val or test in column split, got 'trian'; correct it"):
+        read_splits(["a"], {"a": "trian"})
+    with pytest.raises(DataError, match="expected some cases to train on"):
+        read_splits(["a"], {"a": "val"})

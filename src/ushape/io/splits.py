@@ -19,8 +19,36 @@ Groups = str | Mapping[str, str]
 of case to patient; a case that is not in the table is its own."""
 
 
-def split_cases(names: Sequence[str], share: float, seed: int, *, groups: Groups = "") -> Split:
-    """Split off a share of the cases for validation: at least one, and never all.
+_TRAINING, _VALIDATION, _TEST = ("", "train", "training"), ("val", "valid", "validation"), ("test", "testing")
+
+
+def read_splits(names: Sequence[str], listed: Mapping[str, str]) -> Split:
+    """Split as a table says; a case that it says nothing of trains, and one that is kept for a test is on neither side.
+
+    Args:
+        listed: case to train, val or test.
+    Raises:
+        DataError: a case is given to something else, or none is left to train on.
+
+    >>> read_splits(["a", "b", "c", "d"], {"a": "val", "b": "train", "d": "test"})
+    (['b', 'c'], ['a'])
+    """
+    said = {name: listed.get(name, "").lower() for name in names}
+    strangers = [name for name in names if said[name] not in (*_TRAINING, *_VALIDATION, *_TEST)]
+    if strangers:
+        raise DataError(
+            f"{strangers[0]}: expected train, val or test in column split, got {listed[strangers[0]]!r}; correct it"
+        )
+    training, held_out = ([name for name in names if said[name] in words] for words in (_TRAINING, _VALIDATION))
+    if names and not training:
+        raise DataError("column split: expected some cases to train on, got none; write train for some")
+    return _sorted_split([*training, *held_out], held_out)
+
+
+def split_cases(
+    names: Sequence[str], share: float, seed: int, *, groups: Groups = "", listed: Mapping[str, str] | None = None
+) -> Split:
+    """Split off a share of the cases for validation, at least one and never all; or those that a table names.
 
     The split depends on the set of names and the seed, not on the order of the names. A single case, or a single
     patient, has no validation.
@@ -28,15 +56,19 @@ def split_cases(names: Sequence[str], share: float, seed: int, *, groups: Groups
     Args:
         share: of the cases, in (0, 1); whole patients are taken while they fit.
         groups: patients; of an expression its first group, or the whole match.
+        listed: see `read_splits`; if it holds none out, the share decides.
     Raises:
         ConfigError: `share` is outside (0, 1), or `groups` is no regular expression.
-        DataError: a name holds no match, or occurs twice.
+        DataError: a name holds no match, or occurs twice; or as `read_splits`.
 
     >>> split_cases(["a1", "a2", "b1", "b2", "c1"], 0.4, seed=0, groups="^[a-z]")[1]
     ['c1']
     """
     if not 0 < share < 1:
         raise ConfigError(f"validation share: expected a number between 0 and 1, got {share}; 0.2 is usual")
+    names, held_out = read_splits(names, listed or {})
+    if held_out:
+        return names, held_out
     patients = _shuffled_patients(names, seed, groups)
     if len(patients) < 2:
         return _sorted_split(names, [])

@@ -77,7 +77,8 @@ def load_trials(data: Path, recipe: Recipe, listener: Listener) -> Trials:
     found = find_dataset(data)
     pairs = {pair.name: pair for pair in found.pairs}
     groups = recipe.data.groups or found.groups
-    training, held_out = split_cases(list(pairs), recipe.data.validation, recipe.train.seed, groups=groups)
+    share, seed = recipe.data.validation, recipe.train.seed
+    training, held_out = split_cases(list(pairs), share, seed, groups=groups, listed=found.splits)
     if not held_out:
         listener(Message(f"{data}: too few cases to hold some out; the Dice is of those that calibrated", "warning"))
     chosen = [_spread(training, CALIBRATING), _spread(held_out, SCORING) or _spread(training, SCORING)]

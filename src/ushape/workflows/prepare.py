@@ -12,7 +12,7 @@ from ushape.core.events import Listener
 from ushape.core.files import read_json, write_json
 from ushape.io.layouts import find_pairs
 from ushape.io.listing import name_some
-from ushape.io.splits import Split, fold_cases, split_cases
+from ushape.io.splits import Split, fold_cases, read_splits, split_cases
 from ushape.patches.shelf import Shelf
 from ushape.patches.store import Store, is_complete, write_index
 from ushape.plan.recipe import Recipe
@@ -26,10 +26,12 @@ def split(data: DataSet, recipe: Recipe) -> dict[str, Any]:
     """Say which cases train and which validate, and where they lie; of a cross-validation, for each fold.
 
     Raises:
-        DataError: there are more folds than patients.
+        DataError: there are more folds than patients, or a table's column split cannot be used.
     """
-    names, chosen, seed = [pair.name for pair in data.found.pairs], recipe.data, recipe.train.seed
-    groups, place = chosen.groups or data.found.groups, {"data": str(data.folder.resolve())}
+    found, chosen, seed = data.found, recipe.data, recipe.train.seed
+    training, held_out = read_splits([pair.name for pair in found.pairs], found.splits)
+    names = [*training, *held_out]
+    groups, place = chosen.groups or found.groups, {"data": str(data.folder.resolve())}
 
     def fold(number: int) -> dict[str, list[str]]:
         return _name_split(fold_cases(names, chosen.folds, number, seed, groups=groups))
@@ -39,7 +41,7 @@ def split(data: DataSet, recipe: Recipe) -> dict[str, Any]:
     if chosen.fold == "none":
         return {**place, **_name_split((names, []))}
     if chosen.fold == "share":
-        return {**place, **_name_split(split_cases(names, chosen.validation, seed, groups=groups))}
+        return {**place, **_name_split(split_cases(names, chosen.validation, seed, groups=groups, listed=found.splits))}
     return {**place, **fold(chosen.fold)}
 
 
