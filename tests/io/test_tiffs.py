@@ -92,10 +92,13 @@ def test_given_axes_name_the_files_own(tmp_path: Path, axes: str, order: tuple[i
     assert np.array_equal(image, expected[None] if "Z" in axes else expected)
 
 
-def test_channels_of_a_volume_come_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "axes"), [("a.tif", "ZCYX"), ("a.ome.tif", "ZCYX"), ("a.ome.tif", "CZYX")])
+def test_channels_of_a_volume_come_first(tmp_path: Path, name: str, axes: str) -> None:
     values = RNG.integers(0, 256, (4, 2, 6, 7), dtype=np.uint8)
-    path = save(tmp_path / "a.tif", values, imagej=True, metadata={"axes": "ZCYX"})
-    assert np.array_equal(read_image(path), values.transpose(1, 0, 2, 3))
+    kind = {"ome": True} if "ome" in name else {"imagej": True}
+    path = save(tmp_path / name, values, **kind, metadata={"axes": axes}, photometric="minisblack")
+    order = [axes.index(axis) for axis in "CZYX"]
+    assert np.array_equal(read_image(path), values.transpose(order))
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,12 @@ def _read_decathlon(path: Path, data: Mapping[str, Any]) -> DatasetFiles:
     names = data.get("modality", data.get("channel_names", {}))
     channels = _in_order(path, names) if isinstance(names, dict) else ()
     pairs = [_listed_pair(path, entry) for entry in listed]
+    _refuse_twice(path, pairs)
     _refuse_absent(path, [file for pair in pairs for file in (*pair.images, *pair.masks) if not file.exists()])
     is_4d = len(channels) > 1 and not any(pair.channels for pair in pairs)
     return DatasetFiles(
         layout="Decathlon (dataset.json)",
-        matching=Matching(
-            pairs=tuple(sorted(pairs, key=lambda pair: natural_key(pair.name))),
-            doubled=_repeated(pairs),
-        ),
+        matching=Matching(tuple(sorted(pairs, key=lambda pair: natural_key(pair.name)))),
         labels=_exclusive_labels(path, _need(path, data, "labels", dict)),
         channel_names=channels,
         axes=_FOURTH_AXIS if is_4d else "",
@@ -128,7 +126,7 @@ def _build_labels(path: Path, fields: Mapping[str, Any]) -> Labels:
 def _need(path: Path, data: Mapping[str, Any], key: str, kind: type[T]) -> T:
     """Look up a key that must be there."""
     if key not in data:
-        raise DataError(f"{path}: expected the key {key!r}, got {unknown('key', key, data)}; correct its spelling")
+        raise DataError(f"{path}: expected the key {key}, got {name_some(data)}; correct its spelling")
     value = data[key]
     if not isinstance(value, kind):
         raise DataError(f"{path}: {key}: expected {_KINDS[kind]}, got {value!r:.80}; correct it")
@@ -148,6 +146,9 @@ def _refuse_absent(path: Path, absent: Sequence[Path]) -> None:
         raise DataError(f"{path}: expected the files it lists, got none for {names}; put them back, or take them out")
 
 
-def _repeated(pairs: Sequence[Pair]) -> tuple[Path, ...]:
-    names = Counter(pair.name for pair in pairs)
-    return tuple(pair.image for pair in pairs if names[pair.name] > 1)
+def _refuse_twice(path: Path, pairs: Sequence[Pair]) -> None:
+    twice = [name for name, count in Counter(pair.name for pair in pairs).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{path}: training: expected each case once, got {name_some(twice)} again; take out one of each"
+        )

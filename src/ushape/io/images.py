@@ -154,9 +154,11 @@ def _one_channel(path: Path, pixels: Shaped[ndarray, "channels *space"]) -> Shap
 
 def _whole_numbers(path: Path, values: Shaped[ndarray, "*space"]) -> Integer[ndarray, "*space"]:
     """Turn floats that are whole numbers into the smallest integers that hold them."""
-    if not np.isfinite(values).all() or (values != np.rint(values)).any() or np.abs(values).max() >= 2**31:
+    lost = values.size - np.count_nonzero(np.isfinite(values))
+    if lost or (values != np.rint(values)).any() or np.abs(values).max() >= 2**31:
+        what = f"{lost} NaN or infinite ones" if lost else "fractions"
         raise DataError(
-            f"{path}: expected whole label values, got {values.dtype} with fractions; "
+            f"{path}: expected whole label values, got {values.dtype} with {what}; "
             "threshold the mask and save it as integers"
         )
     low, high = int(values.min()), int(values.max())
