@@ -66,18 +66,18 @@ def split_cases(
     """
     if not 0 < share < 1:
         raise ConfigError(f"validation share: expected a number between 0 and 1, got {share}; 0.2 is usual")
-    names, held_out = read_splits(names, listed or {})
+    training, held_out = read_splits(names, listed or {})
     if held_out:
-        return names, held_out
-    patients = _shuffled_patients(names, seed, groups)
+        return training, held_out
+    patients = _shuffled_patients(training, seed, groups)
     if len(patients) < 2:
-        return _sorted_split(names, [])
-    room = max(1, round(share * len(names)))
+        return _sorted_split(training, [])
+    room = max(1, round(share * len(training)))
     chosen: list[str] = []
     for patient in patients[:-1]:
         if len(chosen) + len(patient) <= room:
             chosen += patient
-    return _sorted_split(names, chosen or min(patients, key=len))
+    return _sorted_split(training, chosen or min(patients, key=len))
 
 
 def fold_cases(names: Sequence[str], folds: int, fold: int, seed: int, *, groups: Groups = "") -> Split:
