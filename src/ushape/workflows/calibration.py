@@ -75,8 +75,7 @@ def load_trials(data: Path, recipe: Recipe, listener: Listener) -> Trials:
         DataError: there is no data set, or its images or masks do not fit the model.
     """
     found = find_dataset(data)
-    pairs = {pair.name: pair for pair in found.pairs}
-    groups = recipe.data.groups or found.groups
+    pairs, groups = {pair.name: pair for pair in found.pairs}, recipe.data.groups or found.groups
     share, seed = recipe.data.validation, recipe.train.seed
     training, held_out = split_cases(list(pairs), share, seed, groups=groups, listed=found.splits)
     if not held_out:
