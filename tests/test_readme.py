@@ -97,6 +97,7 @@ VERBS = {
     "predict": "predict run cells -o out --json",
     "evaluate": "evaluate masks true_masks --json",
     "plan": "plan cells --json",
+    "doctor of a run": "doctor run --json",
     "explain": "explain run new_images/a.png --json",
     "data check": "data check checked --json",
     "info": "info run/model.safetensors --json",

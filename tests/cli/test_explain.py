@@ -138,3 +138,17 @@ def test_what_cannot_be_explained_is_told(
     assert (said.code, said.err.startswith("error: ")) == (code, True), said.err
     assert part in said.err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_doctor_looks_at_a_run_and_leaves_it_as_it_is(finished: Path, tmp_path: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in (finished / "run").iterdir()}
+    assert "run: few epochs: 2 epochs cannot show" in call_well("doctor", finished / "run").out
+    assert {path.name: path.stat().st_mtime_ns for path in (finished / "run").iterdir()} == before
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "recipe.toml").write_bytes((finished / "run" / "recipe.toml").read_bytes())
+    (found,) = call_well("doctor", cut, "--json").json["findings"]
+    assert (found["folder"], found["name"]) == ("cut", "cut off")
+    assert "no checkpoint" in found["remedy"]
+    said = call("doctor", tmp_path)
+    assert (said.code, "expected the folder of a run, found no recipe.toml" in said.err) == (1, True)

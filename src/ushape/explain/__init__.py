@@ -12,6 +12,7 @@ story           (case, voxel) -> its value through every step of preparation
 attention_maps  (net, windows) -> maps of the gates, and a verdict on each
 cam             (net, window, class) -> where its evidence lies
 gradients       (net, loss) -> what reaches each layer, and faults
+doctor          a run's curves and scores -> what is wrong, what to try
 levels          which voxels of the image a level's voxels are
 ```
 """
