@@ -111,3 +111,9 @@ def test_a_table_decides_who_validates_and_keeps_its_test_cases_out() -> None:
         read_splits(["a"], {"a": "trian"})
     with pytest.raises(DataError, match="expected some cases to train on"):
         read_splits(["a"], {"a": "val"})
+
+
+def test_a_patient_whom_a_table_puts_on_both_sides_is_refused() -> None:
+    listed, patients = {"a": "train", "b": "val", "c": "train"}, {"a": "1", "b": "1", "c": "2"}
+    with pytest.raises(DataError, match=r"b: expected a patient on one side .* got a of the same one"):
+        split_cases(["a", "b", "c"], 0.2, seed=0, groups=patients, listed=listed)

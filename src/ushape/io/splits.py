@@ -59,7 +59,7 @@ def split_cases(
         listed: see `read_splits`; if it holds none out, the share decides.
     Raises:
         ConfigError: `share` is outside (0, 1), or `groups` is no regular expression.
-        DataError: a name holds no match, or occurs twice; or as `read_splits`.
+        DataError: a name holds no match, or occurs twice; a patient is listed on both sides; or as `read_splits`.
 
     >>> split_cases(["a1", "a2", "b1", "b2", "c1"], 0.4, seed=0, groups="^[a-z]")[1]
     ['c1']
@@ -68,6 +68,7 @@ def split_cases(
         raise ConfigError(f"validation share: expected a number between 0 and 1, got {share}; 0.2 is usual")
     training, held_out = read_splits(names, listed or {})
     if held_out:
+        _refuse_leaks(training, held_out, groups)
         return training, held_out
     patients = _shuffled_patients(training, seed, groups)
     if len(patients) < 2:
@@ -116,6 +117,16 @@ def _shuffled_patients(names: Sequence[str], seed: int, groups: Groups) -> list[
         patients.setdefault(_patient_of(name, groups), []).append(name)
     keys = list(patients)
     return [patients[keys[i]] for i in np.random.default_rng(seed).permutation(len(keys))]
+
+
+def _refuse_leaks(training: Sequence[str], held_out: Sequence[str], groups: Groups) -> None:
+    trained = {_patient_of(name, groups): name for name in training}
+    for name in held_out:
+        if (other := trained.get(_patient_of(name, groups))) is not None:
+            raise DataError(
+                f"{name}: expected a patient on one side of column split, got {other} of the same one in training; "
+                "give both the same side"
+            )
 
 
 def _patient_of(name: str, groups: Groups) -> str:
