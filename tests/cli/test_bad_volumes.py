@@ -12,6 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 from tests.cli.calling import Called, call, call_well
 from tests.io.dicoms import AXIAL, save_slices
 from tests.io.volumes import save_nifti, volume
@@ -225,3 +226,13 @@ def test_predicting_tells_each_bad_volume_and_goes_on_with_the_others(run: Path,
         (line,) = (line for line in lines if f"/{number}_bad" in line)
         for part in parts:
             assert part in line
+
+
+def test_a_picture_among_volumes_is_told_and_the_volumes_are_predicted(run: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    save_nifti(source / "good.nii.gz", volume(3, SPACE))
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(source / "a.png")
+    called = call("predict", run, source, "-o", out)
+    told(called, called.err, ("a.png: expected a volume for a 3D model, got a picture",))
+    assert [path.name for path in out.iterdir()] == ["good.nii.gz"]

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from ushape.core.case import Case, Geometry, Prediction
 from ushape.core.config import with_fields
+from ushape.core.errors import DataError
 from ushape.io.images import split_name
 from ushape.io.layouts import Pair, fit_channels, load_case
 from ushape.predict.compose import Mirrored
@@ -51,7 +52,10 @@ class Model:
             DataError: the image cannot be read, or does not fit the model.
         """
         case = self._as_case(image)
-        fitted = fit_channels(np.asarray(case.image[...]), self.recipe.data.channels, case.source or case.name)
+        name = case.source or case.name
+        if len(case.space) < self.recipe.net.ndim:
+            raise DataError(f"{name}: expected a volume for a 3D model, got a picture; leave it out")
+        fitted = fit_channels(np.asarray(case.image[...]), self.recipe.data.channels, name)
         run = predict_uncertainty if uncertainty else predict_case if probabilities else predict_label
         return run(case.with_image(fitted), self._pipeline, self.engine, self.config)
 
@@ -61,8 +65,7 @@ class Model:
         if isinstance(image, ndarray):
             pixels = image[None] if image.ndim == self.recipe.net.ndim else image
             return Case("image", pixels, Geometry.pixels(pixels.ndim - 1))
-        path = Path(image)
-        return load_case(Pair(split_name(path)[0], path))
+        return load_case(Pair(split_name(Path(image))[0], Path(image)))
 
 
 def load(
@@ -91,8 +94,7 @@ def load(
     """
     running = run_models([path] if isinstance(path, ModelPath) else path, engine, device)
     config = running.recipe.predict
-    changes = {"mirror": mirror, "threshold": config.spread_threshold(threshold)}
-    config = with_fields(config, changes, "predict")
+    config = with_fields(config, {"mirror": mirror, "threshold": config.spread_threshold(threshold)}, "predict")
     if postprocess != "auto":
         config = config.model_copy(update={"postprocess": parse_rules(postprocess)})
     return Model(running, config)
