@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn, optim
 
 from ushape.core.config import Config, choose
+from ushape.train.muon import Muon
 from ushape.train.schedule import AnySchedule, Cosine
 
 
@@ -27,7 +28,7 @@ class OptimConfig(Config):
     Poly(name='poly', power=0.9)
     """
 
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
     lr: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
@@ -55,6 +56,7 @@ OPTIMIZERS: dict[str, Callable[[Any, OptimConfig], optim.Optimizer]] = {
     "adamw": lambda groups, config: optim.AdamW(groups, lr=config.lr),
     "adam": lambda groups, config: optim.Adam(groups, lr=config.lr),
     "sgd": _sgd,
+    "muon": lambda groups, config: Muon(groups, lr=config.lr),
 }
 
 

@@ -9,7 +9,7 @@ from ushape.plan.recipe import Recipe
 from ushape.train.probe import MachineFacts
 
 GIB = 2**30
-COPIES = {"adamw": 2, "adam": 2, "sgd": 1}
+COPIES = {"adamw": 2, "adam": 2, "muon": 1, "sgd": 1}
 """Numbers that an optimiser keeps for each weight."""
 SHARE = {"float32": 1.0, "bf16": 0.6, "fp16": 0.6, "auto": 1.0}
 """Of the float32 activations: convolutions keep theirs in half as many bytes, norms and losses do not."""
