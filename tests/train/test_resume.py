@@ -149,7 +149,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, blobs: Path) -> None
             resume(place, ignore_events)
 
 
-@pytest.mark.parametrize(("old", "new"), [("widths = [4, 8]", "widths = [4, 12]"), ("lr = 0.002", "lr = 0.004")])
+@pytest.mark.parametrize(("old", "new"), [("widths = [4, 8]", "widths = [4, 12]"), ('lr = "auto"', "lr = 0.004")])
 def test_a_recipe_changed_after_the_start_is_refused(stopped: RunFolder, old: str, new: str) -> None:
     text = stopped.recipe.read_text(encoding="utf-8")
     assert old in text

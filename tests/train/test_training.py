@@ -17,6 +17,7 @@ from ushape.core.files import read_csv, read_json
 from ushape.core.model_file import read_header
 from ushape.nets.unet import UNet
 from ushape.plan.recipe import read_recipe
+from ushape.train.optim import OptimConfig
 from ushape.train.run_folder import RunFolder
 
 Trained = tuple[Path, RunFolder, Heard]
@@ -160,7 +161,7 @@ def test_gradients_are_summed_over_as_many_steps_as_asked_and_the_rate_is_that_o
     kept = state(run)
     assert kept["global_step"] == 4  # two updates an epoch, of three steps and of the one that is left
     rate = kept["optimizer_states"][0]["param_groups"][0]["lr"]
-    assert rate == pytest.approx(2e-3 * 0.5 * (1 + math.cos(math.pi * 3 / 4)))
+    assert rate == pytest.approx(OptimConfig().rate * 0.5 * (1 + math.cos(math.pi * 3 / 4)))
 
 
 def test_the_gradient_s_norm_is_clipped(blobs: Path, tmp_path: Path) -> None:

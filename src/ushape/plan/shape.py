@@ -21,6 +21,7 @@ SMALLEST_GRID = {2: 16, 3: 4}
 """An axis is halved while at least this many voxels would be left for the deepest level."""
 DEEPEST = 4
 FIRST_WIDTH = 32
+NEARLY = 0.75
 COARSER = 2.0
 """An axis this many times coarser than the finest is neither halved nor looked along, until the others catch up."""
 
@@ -31,12 +32,15 @@ Rows = tuple[tuple[int, ...], ...]
 def choose_patch_size(grid: Grid, strides: Rows) -> Decision:
     """Take the median image up to a patch's usual volume, as long in mm along each axis as bounds allow.
 
-    Each axis is rounded up so that every level divides it; an axis of a single voxel stays one.
+    Each axis is rounded so that every level divides it: an image that sticks out a little is seen at another place in
+    the next step, while a patch that sticks out is work on zeros. An axis of a single voxel stays one.
     """
     rough = _rough_size(grid)
-    size = tuple(math.ceil(length / total) * total for length, total in zip(rough, _total(strides), strict=True))
+    size = tuple(max(round(length / total), 1) * total for length, total in zip(rough, _total(strides), strict=True))
     if all(have >= full for have, full in zip(size, grid.size, strict=True)):
         return Decision(size, "holds the median image whole")
+    if all(have >= full * NEARLY for have, full in zip(size, grid.size, strict=True)):
+        return Decision(size, f"nearly holds the median image of {'x'.join(map(str, grid.size))} voxels")
     if len(set(grid.spacing)) > 1:
         return Decision(size, f"about as long along each axis in mm, at {show_spacing(grid.spacing, 'mm')} a voxel")
     usual = f"about {PATCH_EDGE[len(size)]} per axis"

@@ -74,7 +74,7 @@ class SegmentationModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rate of this update: a function of its number, and of what validation has shown."""
         optim = self.settings.optim
-        rate = optim.lr * lr_factor(self.trainer.global_step, self.settings.updates, optim)
+        rate = optim.rate * lr_factor(self.trainer.global_step, self.settings.updates, optim)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate * (self.plateau.factor if self.plateau else 1.0)
 

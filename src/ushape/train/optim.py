@@ -12,12 +12,16 @@ from ushape.core.config import Config, choose
 from ushape.train.muon import Muon
 from ushape.train.schedule import AnySchedule, Cosine
 
+RATES = {"muon": 1e-2, "adamw": 2e-3, "adam": 2e-3, "sgd": 1e-2}
+"""Highest learning rates for nets that start from nothing; that of sgd is nnU-Net's."""
+
 
 class OptimConfig(Config):
     """How weights are changed.
 
     Attributes:
-        lr: the highest learning rate of the schedule.
+        optimizer: "muon" makes the momentum of each convolution orthogonal, see `Muon`.
+        lr: the highest learning rate of the schedule; "auto" is what suits the optimiser, see `RATES`.
         weight_decay: on convolution weights only, not on biases and norms.
         momentum: of sgd.
         nesterov: whether sgd looks ahead along its momentum.
@@ -28,13 +32,22 @@ class OptimConfig(Config):
     Poly(name='poly', power=0.9)
     """
 
-    optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 2e-3
+    optimizer: Literal["muon", "adamw", "adam", "sgd"] = "muon"
+    lr: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
     nesterov: bool = True
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     schedule: AnySchedule = Cosine()
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate, as a number.
+
+        >>> OptimConfig(optimizer="adamw").rate, OptimConfig(lr=0.5).rate
+        (0.002, 0.5)
+        """
+        return RATES[self.optimizer] if self.lr == "auto" else self.lr
 
     @field_validator("schedule", mode="before")
     @classmethod
@@ -49,14 +62,14 @@ class OptimConfig(Config):
 
 
 def _sgd(groups: Any, config: OptimConfig) -> optim.Optimizer:
-    return optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+    return optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=config.nesterov)
 
 
 OPTIMIZERS: dict[str, Callable[[Any, OptimConfig], optim.Optimizer]] = {
-    "adamw": lambda groups, config: optim.AdamW(groups, lr=config.lr),
-    "adam": lambda groups, config: optim.Adam(groups, lr=config.lr),
+    "muon": lambda groups, config: Muon(groups, lr=config.rate),
+    "adamw": lambda groups, config: optim.AdamW(groups, lr=config.rate),
+    "adam": lambda groups, config: optim.Adam(groups, lr=config.rate),
     "sgd": _sgd,
-    "muon": lambda groups, config: Muon(groups, lr=config.lr),
 }
 
 

@@ -67,7 +67,7 @@ def probe_window(scene: Scene, spot: Spot) -> GradientFlow:
             scene.net,
             lambda: compute_loss(scene.net, loss, UNet.watch_gates, batch),
             optimizer=optim.optimizer,
-            rate=optim.lr,
+            rate=optim.rate,
         )
         scene.net.eval()
     return flow
