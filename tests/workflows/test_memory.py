@@ -15,9 +15,9 @@ def machine(memory_gb: float) -> MachineFacts:
     return MachineFacts("cpu", "a CPU", 2, memory_gb)
 
 
-def test_the_estimate_is_activations_of_the_batch_and_five_numbers_per_weight() -> None:
+def test_the_estimate_is_activations_of_the_batch_and_four_numbers_per_weight() -> None:
     cost = measure_cost(RECIPE.net, (64, 64))
-    assert estimate_step(RECIPE) * 2**30 == pytest.approx(4 * cost.activation_bytes + 20 * cost.parameters)
+    assert estimate_step(RECIPE) * 2**30 == pytest.approx(4 * cost.activation_bytes + 16 * cost.parameters)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ HABITS: Reasons = {
     "train.patience": "validations without gain",
     "train.clip": "one bad batch cannot throw the weights off",
     "train.average": "averaged weights are better and steadier than the last ones",
-    "train.optim.optimizer": "needs about half the steps of adamw; which suits weights that were learnt elsewhere",
+    "train.optim.optimizer": "learns more in each step than adamw, which suits weights that were learnt elsewhere",
     "train.optim.lr": "what suits the optimiser; write a number to change it",
     "train.precision": "measured on this machine at the start",
     "train.layout": "measured on this machine at the start",
