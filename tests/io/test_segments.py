@@ -10,6 +10,7 @@ from ushape.core.errors import ConfigError, DataError, ShapeError
 from ushape.core.labels import Labels
 from ushape.io.dicom import read_dicom, read_slices
 from ushape.io.dicom_seg import Kind, write_dicom_seg
+from ushape.io.faults import check_dataset
 from ushape.io.images import read_mask, read_raster
 from ushape.io.masks import read_both, read_label
 from ushape.io.outputs import Grid, write_mask
@@ -61,6 +62,15 @@ def test_two_files_of_different_slices_are_read_on_a_grid_that_holds_both(tmp_pa
     assert here == there
     assert np.array_equal(one, some_label(0, 1)[:4])
     assert np.array_equal(other, some_label(3)[:4])
+
+
+def test_slices_left_out_of_a_segmentation_are_no_fault_of_a_data_set(tmp_path: Path) -> None:
+    for number, rows in enumerate([(0, 1), (2, 3), (5,)]):
+        save_slices(tmp_path / "images" / f"scan{number}", VALUES + number)
+        grid = Grid(read_dicom(tmp_path / "images" / f"scan{number}").geometry, tmp_path / "images" / f"scan{number}")
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        write_result(tmp_path / "masks" / f"scan{number}.dcm", some_label(*rows), LABELS, grid)
+    assert [fault for fault in check_dataset(tmp_path) if "only 6x8x9 voxels" not in fault.what] == []
 
 
 def test_segments_that_overlap_come_back_apart(tmp_path: Path) -> None:

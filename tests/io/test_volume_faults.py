@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from tests.io.volumes import patch_header, save_nifti, volume
 
-from ushape.core.errors import DataError
+from ushape.core.errors import DataError, ShapeError
 from ushape.core.labels import Labels
 from ushape.io.cases import load_case
 from ushape.io.faults import Fault, check_dataset
 from ushape.io.layouts import find_pairs
+from ushape.prep.label_grid import resample_label_onto
 
 SPACE = (17, 18, 19)
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
+LABELS = Labels(names=("background", "a", "b"), values=(0, 1, 2))
 
 
 def image(folder: Path, number: int) -> Path:
@@ -97,7 +99,7 @@ def test_what_keeps_from_training_is_an_error_in_its_file_and_refused(dataset: P
     assert [fault.severity for fault in found] == ["error"]
     assert message in found[0].what
     with pytest.raises(DataError, match=rf"{path.name}.*: .*; "):
-        load_case(find_pairs(dataset)[1], Labels(names=("background", "a", "b"), values=(0, 1, 2)))
+        load_case(find_pairs(dataset)[1], LABELS)
 
 
 def test_a_label_elsewhere_is_a_warning_that_says_how_far(dataset: Path) -> None:
@@ -113,9 +115,31 @@ def test_a_label_elsewhere_is_a_warning_that_says_how_far(dataset: Path) -> None
     assert only_fault(dataset).remedy == "it will be resampled; export it on the image's grid"
 
 
-def test_a_label_of_another_size_is_a_warning_in_the_world(dataset: Path) -> None:
-    save_nifti(mask(dataset, 1), truth(1)[1:], AFFINE)
-    assert "16x18x19 of 2x1x1 mm on 17x18x19" in only_fault(dataset).what
+@pytest.mark.parametrize("part", [np.s_[:-1], np.s_[:, 2:], np.s_[:, :, :-5]], ids=str)
+def test_a_mask_that_was_cut_off_is_an_error_and_never_resampled(dataset: Path, part: tuple[slice, ...]) -> None:
+    save_nifti(mask(dataset, 1), truth(1)[part], AFFINE)
+    fault = only_fault(dataset)
+    assert (fault.severity, fault.file) == ("error", mask(dataset, 1))
+    size = "x".join(map(str, truth(1)[part].shape))
+    told = f"mask has size {size} but image has 17x18x19 though both begin at one place with one spacing"
+    assert fault.what == told
+    with pytest.raises(ShapeError, match=f"case_1: {told}; the pair must share one grid: export case_1.nii.gz again"):
+        load_case(find_pairs(dataset)[1], LABELS, regrid=resample_label_onto)
+
+
+def test_a_part_that_says_where_it_lies_and_a_coarser_mask_are_grids_of_their_own(dataset: Path) -> None:
+    there = AFFINE.copy()
+    there[2, 3] = 2  # one slice up
+    save_nifti(mask(dataset, 1), truth(1)[1:], there)
+    fault = only_fault(dataset)
+    assert fault.severity == "warning"
+    assert "16x18x19 of 2x1x1 mm on 17x18x19" in fault.what
+    label = load_case(find_pairs(dataset)[1], LABELS, regrid=resample_label_onto).label
+    assert label is not None
+    assert np.array_equal(label[1:], truth(1)[1:])
+    assert not label[0].any()
+    save_nifti(mask(dataset, 1), truth(1)[:, ::2], AFFINE @ np.diag([1, 2, 1, 1]))
+    assert only_fault(dataset).severity == "warning"
 
 
 def test_labels_stored_as_floats_are_a_warning(dataset: Path) -> None:

@@ -24,6 +24,9 @@ Regrid = Callable[[AnyLabel, Geometry, Geometry, tuple[int, ...]], AnyLabel]
 """`regrid(label, its_geometry, image_geometry, image_size)` brings a label onto another grid."""
 
 
+CUT_OFF = " though both begin at one place with one spacing"
+
+
 class GridMismatch(ShapeError):
     """A mask that does not lie on its image's grid.
 
@@ -55,7 +58,7 @@ def load_case(
         regrid: what brings a label on another grid in the world onto the image's; None refuses such labels.
     Raises:
         DataError: a file cannot be read, or holds what it must not.
-        ShapeError: image and mask differ in size, and nothing says where they lie.
+        ShapeError: image and mask differ in size, and begin at one place or nothing says where they lie.
         GridMismatch: the mask lies on another grid, and there is no `regrid`.
     """
     raster = read_pair(pair, axes=axes)
@@ -149,6 +152,8 @@ def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raste
     if found.geometry.unit == "px" or image.geometry.unit == "px" or len(size) != len(space):
         _require_size(pair, path, found, image)
         return mask
+    if is_cut_off(space, image.geometry, size, found.geometry):
+        _require_size(pair, path, found, image)
     shift = image.geometry.shift_to(found.geometry, space) if size == space else None
     if shift is not None and shift <= SAME_GRID:
         return mask
@@ -162,6 +167,20 @@ def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raste
         found.geometry,
         shift,
     )
+
+
+def is_cut_off(space: Sequence[int], grid: Geometry, size: Sequence[int], other: Geometry) -> bool:
+    """Tell whether two grids are one but for their sizes: then one of them has lost voxels, such as its last slices.
+
+    A part that was cut out on purpose says in its origin where it lies, and is a grid of its own.
+
+    >>> grid = Geometry.from_affine(np.eye(3))
+    >>> is_cut_off((4, 5), grid, (3, 5), grid), is_cut_off((4, 5), grid, (4, 5), grid)
+    (True, False)
+    """
+    if tuple(space) == tuple(size) or (grid.ndim, grid.unit, other.unit) != (other.ndim, "mm", "mm"):
+        return False
+    return grid.shift_to(other, [max(pair) for pair in zip(space, size, strict=True)]) <= SAME_GRID
 
 
 def describe_grid(space: Sequence[int], geometry: Geometry) -> str:
@@ -178,7 +197,8 @@ def _require_size(pair: Pair, path: Path, mask: Raster, image: Raster) -> None:
     size, space = mask.pixels.shape[1:], image.pixels.shape[1:]
     if size != space:
         turned = " (one of them is turned by its EXIF tag)" if image.orientation != mask.orientation else ""
+        cut = CUT_OFF if is_cut_off(space, image.geometry, size, mask.geometry) else ""
         raise ShapeError(
-            f"{pair.name}: mask has size {show_size(size)} but image has {show_size(space)}{turned}; "
+            f"{pair.name}: mask has size {show_size(size)} but image has {show_size(space)}{cut}{turned}; "
             f"the pair must share one grid: export {path.name} again"
         )

@@ -19,6 +19,7 @@ from ushape.io.images import is_gray, mask_pixels, read_raster, split_name
 from ushape.io.label_values import count_values
 from ushape.io.listing import name_some
 from ushape.io.pairs import Pair
+from ushape.io.segments import place_on
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,17 @@ def describe_pair(pair: Pair, *, axes: str = "") -> ImageFacts:
     )
 
 
-def describe_mask(path: Path, *, axes: str = "") -> MaskFacts:
+def describe_mask(path: Path, *, axes: str = "", like: ImageFacts | None = None) -> MaskFacts:
     """Read a mask and describe it.
 
+    Args:
+        like: its image, on whose grid a DICOM-SEG, whose empty slices are left out, is laid.
     Raises:
-        DataError: it cannot be read, see `read_mask`.
+        DataError: it cannot be read, see `read_mask`; or a DICOM-SEG was drawn on other slices.
     """
     raster = read_raster(path, axes=axes)
+    if raster.has_segments and like is not None:
+        raster = place_on(raster, like.geometry, like.space, str(path))
     values = mask_pixels(path, raster)
     dtype = str(raster.pixels.dtype)
     return MaskFacts(values.shape, count_values(values), digest(values[None]), raster.geometry, dtype)

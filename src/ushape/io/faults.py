@@ -55,7 +55,7 @@ def look_at(pair: Pair, *, axes: str = "") -> Look:
         faults.append(fault_of(error, pair.image))
     for path in pair.masks:
         try:
-            masks.append((path, describe_mask(path, axes=mask_axes(axes))))
+            masks.append((path, describe_mask(path, axes=mask_axes(axes), like=image)))
         except DataError as error:
             faults.append(fault_of(error, path))
     return Look(pair, image, tuple(masks), tuple(faults))

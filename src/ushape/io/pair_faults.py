@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ushape.core.case import Geometry
-from ushape.io.cases import describe_grid
+from ushape.io.cases import CUT_OFF, describe_grid, is_cut_off
 from ushape.io.facts import ImageFacts, MaskFacts
 from ushape.io.findings import Fault, Look
 from ushape.io.listing import show_size
@@ -62,10 +62,12 @@ def _judge_mask(path: Path, mask: MaskFacts, *, is_one_class: bool) -> list[Faul
 def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts, *, strict: bool) -> list[Fault]:
     if image.digest == mask.digest and image.low < image.high:
         return [Fault("error", path, "the mask is a copy of the image", "put the true mask here")]
-    if "px" in (image.geometry.unit, mask.geometry.unit) or len(image.space) != len(mask.space):
-        if image.space == mask.space:
-            return []
-        what = f"mask has size {show_size(mask.space)} but image has {show_size(image.space)}"
+    has_no_place = "px" in (image.geometry.unit, mask.geometry.unit) or len(image.space) != len(mask.space)
+    if has_no_place and image.space == mask.space:
+        return []
+    if has_no_place or is_cut_off(image.space, image.geometry, mask.space, mask.geometry):
+        cut = "" if has_no_place else CUT_OFF
+        what = f"mask has size {show_size(mask.space)} but image has {show_size(image.space)}{cut}"
         return [Fault("error", path, what, "export it again on the image's grid")]
     return [replace(fault, severity="error") if strict else fault for fault in _judge_grids(path, image, mask)]
 
