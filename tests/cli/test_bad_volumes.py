@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.cli.calling import Called, call, call_well
-from tests.io.dicoms import AXIAL, save_slices
+from tests.io.dicoms import AXIAL, VALUES, save_slices
 from tests.io.volumes import save_nifti, volume
 from tests.train.tiny import TINY, cli_arguments
 
@@ -136,6 +136,10 @@ LABEL_FAULTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         replant(mask, np.where(truth() > 1, NAN, truth())),
         ("bad.nii.gz: expected whole label values, got float32 with", "NaN or infinite ones", "save it as integers"),
     ),
+    "a mask that was cut off": (
+        replant(mask, truth()[:-1]),
+        ("mask has size 8x10x11 but image has 9x10x11 though both begin at one place", "bad.nii.gz", "export"),
+    ),
     "a mask of several volumes": (
         replant(mask, volume(0, (2, *SPACE))),
         ("bad.nii.gz: expected one number per pixel, got 2 different channels", "as one volume"),
@@ -155,11 +159,11 @@ TWICE = [{"image": "imagesTr/bad.nii.gz", "label": "labelsTr/bad.nii.gz"}] * 2
 SET_FAULTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "labels misspelt": (
         describe(labels=None, label={"0": "background", "1": "a"}),
-        ("dataset.json: expected the key labels, got modality, training, label", "correct its spelling"),
+        ("dataset.json: unknown key 'label'; did you mean 'labels'?", "correct its spelling"),
     ),
     "training misspelt": (
         describe(training=None, trainig=TWICE),
-        ("dataset.json: expected the key training or channel_names, got labels, modality, trainig", "correct its"),
+        ("dataset.json: unknown key 'trainig'; did you mean 'training'?", "correct its spelling"),
     ),
     "no JSON": (
         lambda data: (data / "dataset.json").write_text("{", encoding="utf-8"),
@@ -201,6 +205,43 @@ def test_two_files_of_one_case_are_told_by_every_verb(run: Path, data: Path, tmp
     for verb in (("plan", data), ("predict", run, data / "imagesTr", "-o", tmp_path / "out")):
         called = call(*verb)
         told(called, called.err, ("two files of one stem for bad.nii, bad.nii.gz", "rename or remove one of each"))
+
+
+def test_a_mask_on_another_grid_is_resampled_with_a_warning_and_refused_by_strict(data: Path, tmp_path: Path) -> None:
+    affine = np.eye(4)
+    affine[0, 3] = 3
+    save_nifti(mask(data), truth(), affine)
+    checked, strictly = call_well("data", "check", data), call("data", "check", data, "--strict")
+    assert "warning: " in checked.out
+    told(strictly, strictly.out, ("error: ", "bad.nii.gz: mask lies on another grid than its image", "3 voxels off"))
+    trained = call_well("train", data, "-o", tmp_path / "run", *ONE_STEP)
+    assert "bad: its label lies on another grid; resampled onto the image's" in trained.out + trained.err
+    refused = call("train", data, "-o", tmp_path / "strict", "--strict", *ONE_STEP)
+    told(refused, refused.err, ("bad.nii.gz: expected the grid of its image", "3 voxels off", "leave out --strict"))
+    assert not (tmp_path / "strict").exists()
+    left = call_well("plan", data, "--set", "data.strict=false")
+    assert "resampled" in left.out + left.err
+
+
+def test_of_several_series_one_is_asked_for_by_name_or_all_are_listed(run: Path, tmp_path: Path) -> None:
+    study, out = tmp_path / "study", tmp_path / "out"
+    save_slices(study / "a", series="1.2.4", description="T1 native")
+    save_slices(study / "b", np.flip(VALUES, 1)[:4], series="1.2.5", description="FLAIR")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", study))
+    listed = call_well("info", packed, "--json").json["series"]
+    assert {uid: (one["description"], one["slices"]) for uid, one in listed.items()} == {
+        "1.2.4": ("T1 native", 6),
+        "1.2.5": ("FLAIR", 4),
+    }
+    refused = call("predict", run, packed, "-o", out)
+    told(refused, refused.err, ("packed.zip: expected one series, got 2", "'T1 native'", "'FLAIR'", "--series"))
+    wrong = call("predict", run, packed, "-o", out, "--series", "T2")
+    told(wrong, wrong.err, ("packed.zip: expected a series 'T2'", "1.2.4", "FLAIR"))
+    assert not list(out.glob("*"))
+    for name in ("flair", "1.2.5"):
+        call_well("predict", run, packed, "-o", out / name, "--series", name)
+        (written,) = (path for path in (out / name).iterdir())
+        assert nib.load(written).shape == (9, 8, 4)
 
 
 def test_labels_stored_as_whole_floats_train_with_a_warning_of_the_check(data: Path) -> None:

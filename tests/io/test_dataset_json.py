@@ -37,7 +37,8 @@ def nnunet(folder: Path, channels: int = 2, **changes: object) -> Path:
         save_nifti(folder / "labelsTr" / f"{name}.nii.gz", (volume() % 3).astype(np.uint8))
     names = {str(channel): f"T{channel}" for channel in range(channels)}
     data = {"channel_names": names, "labels": {"background": 0, "cell": 1, "core": 2}, "file_ending": ".nii.gz"}
-    write_json(folder, {**data, "numTraining": 2, **changes})
+    data = {**data, "numTraining": 2, **changes}
+    write_json(folder, {key: value for key, value in data.items() if value is not None})
     return folder
 
 
@@ -107,7 +108,10 @@ def test_regions_and_an_ignored_class_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": None, "label": LABELS}, "expected the key labels, got .*label; correct its spelling"),
+        ({"labels": None, "label": LABELS}, "unknown key 'label'; did you mean 'labels'"),
+        ({"training": None, "trainning": []}, "unknown key 'trainning'; did you mean 'training'. correct its spelling"),
+        ({"modality": None, "modalities": {"0": "a", "1": "b"}}, "unknown key 'modalities'; did you mean 'modality'"),
+        ({"labels": None}, "expected the key labels, got modality, training, numTraining; correct its spelling"),
         ({"labels": ["a"]}, r"labels: expected an object, got \['a'\]"),
         ({"labels": {"background": 0, "a": "one"}}, "labels: expected whole numbers"),
         ({"labels": {"0": "background", "1": "a", "2": "a"}}, "labels: expected each name once"),
@@ -130,6 +134,8 @@ def test_wrong_keys_and_values_are_refused_by_name(tmp_path: Path, changes: dict
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"channel_name": {"0": "T1"}, "channel_names": None}, "'channel_name'; did you mean 'channel_names'"),
+        ({"file_ends": ".nii.gz", "file_ending": None}, "unknown key 'file_ends'; did you mean 'file_ending'"),
         ({"file_ending": ".nii.gzz"}, "file_ending: unknown ending '.nii.gzz'; did you mean '.nii.gz'"),
         ({"channel_names": {"0": "T1"}}, r"expected 1 channels \(T1\), got 2 files for a_0001"),
         ({"labels": {"background": 0, "whole": [1, 2]}}, "expected the key regions_class_order"),
@@ -140,6 +146,12 @@ def test_wrong_keys_and_values_are_refused_by_name(tmp_path: Path, changes: dict
 def test_wrong_keys_of_nnunet_are_refused_by_name(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         find_dataset(nnunet(tmp_path, **changes))
+
+
+def test_keys_that_nobody_reads_are_left_alone(tmp_path: Path) -> None:
+    more = {"testing": [], "numTest": 0, "relase": "1.0", "tensorImageSize": "3D", "citation": "none"}
+    assert len(find_pairs(decathlon(tmp_path / "d", channels=2, **more))) == 2
+    assert len(find_pairs(nnunet(tmp_path / "n", modalities="MRI", **more))) == 2
 
 
 def test_what_is_no_json_object_is_refused(tmp_path: Path) -> None:

@@ -104,10 +104,23 @@ def choose(name: str, options: Mapping[str, T], what: str) -> T:
 def unknown(what: str, name: object, options: Iterable[object]) -> str:
     """Say that `name` is not among `options`, and which one may have been meant."""
     names = [str(option) for option in options]
-    by_lower = {option.lower(): option for option in names}
-    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
-    hint = f" did you mean {by_lower[close[0]]!r}?" if close else ""
+    close = nearest(str(name), names)
+    hint = f" did you mean {close!r}?" if close else ""
     return f"unknown {what} {name!r};{hint} choose one of: {', '.join(names)}"
+
+
+def nearest(name: str, options: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return the option that `name` may be a misspelling of; "" if none is near.
+
+    Args:
+        likeness: what counts as near, 1 for the same letters; see `difflib.SequenceMatcher.ratio`.
+
+    >>> nearest("Bacth", ["batch", "group"]), nearest("none", ["batch"])
+    ('batch', '')
+    """
+    by_lower = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=likeness)
+    return by_lower[close[0]] if close else ""
 
 
 def _describe_all(cls: type[Config], faults: Sequence[Any], where: str) -> list[str]:

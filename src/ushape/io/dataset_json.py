@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ushape.core.config import parse_config, unknown
+from ushape.core.config import nearest, parse_config, unknown
 from ushape.core.errors import ConfigError, DataError
 from ushape.core.files import read_json
 from ushape.core.labels import Labels
@@ -18,6 +18,10 @@ from ushape.io.pairs import DatasetFiles, Matching, Pair
 
 DATASET_JSON = "dataset.json"
 _FOURTH_AXIS = "CZYX"
+_DECATHLON = ("training", "labels", "modality")
+_NNUNET = ("channel_names", "labels", "file_ending", "regions_class_order")
+_NOT_READ = ("numTraining", "numTest", "test", "name", "description", "reference", "licence", "release")
+_LIKE = 0.75  # "testing" is no misspelt "training", "channels" are "channel_names"
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
 T = TypeVar("T")
 
@@ -32,6 +36,7 @@ def read_dataset_json(folder: Path) -> DatasetFiles:
     data = read_json(path)
     if not isinstance(data, dict):
         raise DataError(f"{path}: expected an object with labels and training, got {type(data).__name__}; correct it")
+    _refuse_misspelt(path, data)
     if "channel_names" in data:
         return _read_nnunet(path, data)
     if "training" in data:
@@ -39,9 +44,20 @@ def read_dataset_json(folder: Path) -> DatasetFiles:
     raise DataError(f"{path}: expected the key training or channel_names, got {name_some(data)}; correct its spelling")
 
 
+def read_class_names(folder: Path) -> Labels | None:
+    """Read the classes that the dataset.json of a folder names; None if there is none.
+
+    Raises:
+        DataError: its table cannot be used.
+    """
+    path = folder / DATASET_JSON
+    data = read_json(path) if path.is_file() else None
+    return _labels_or_regions(path, data) if isinstance(data, dict) and "labels" in data else None
+
+
 def _read_decathlon(path: Path, data: Mapping[str, Any]) -> DatasetFiles:
     listed = _need(path, data, "training", list)
-    names = data.get("modality", data.get("channel_names", {}))
+    names = data.get("modality", {})
     channels = _in_order(path, names) if isinstance(names, dict) else ()
     pairs = [_listed_pair(path, entry) for entry in listed]
     _refuse_twice(path, pairs)
@@ -121,6 +137,15 @@ def _build_labels(path: Path, fields: Mapping[str, Any]) -> Labels:
         return parse_config(Labels, fields, f"{path}: labels")
     except ConfigError as error:
         raise DataError(f"{error}; correct the file") from error
+
+
+def _refuse_misspelt(path: Path, data: Mapping[str, Any]) -> None:
+    """Refuse a key that was meant to be one that is read: what is told later would be the consequence, or nothing."""
+    known = _DECATHLON if "training" in data else _NNUNET if "channel_names" in data else (*_DECATHLON, *_NNUNET)
+    absent = [key for key in known if key not in data]
+    for key in data:
+        if key not in (*known, *_NOT_READ) and (close := nearest(key, absent, likeness=_LIKE)):
+            raise DataError(f"{path}: unknown key {key!r}; did you mean {close!r}? correct its spelling")
 
 
 def _need(path: Path, data: Mapping[str, Any], key: str, kind: type[T]) -> T:
