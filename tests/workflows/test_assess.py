@@ -1,20 +1,27 @@
 """Predictions against the truth: the right pairs, the right classes, and a report."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from tests.io.volumes import save_nifti, volume
 
 from ushape.core.errors import DataError
 from ushape.core.files import read_csv, read_json
 from ushape.core.labels import Labels
+from ushape.core.model_file import ModelHeader, write_model
 from ushape.io.images import read_mask
 from ushape.io.layouts import find_pairs
+from ushape.io.partners import find_truth, name_classes
+from ushape.nets.config import UNetConfig
+from ushape.plan.recipe import DataConfig, Recipe, to_toml
 from ushape.workflows.api import evaluate
 from ushape.workflows.baseline import threshold_baseline
-from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
+from ushape.workflows.evaluate import EvaluateRequest, Evaluation, evaluate_folder
 from ushape.workflows.judge import Measuring
 
 
@@ -71,8 +78,72 @@ def test_a_class_that_only_the_predictions_have_counts_against_them(blobs: Path,
 def test_predictions_of_another_size_are_told(blobs: Path, tmp_path: Path) -> None:
     predictions = copy_masks(blobs, tmp_path / "masks")
     Image.fromarray(np.zeros((5, 5), dtype=np.uint8)).save(predictions / "case3.png")
-    with pytest.raises(DataError, match=r"case3: prediction lies on 5x5 .* but its truth on 40x48"):
+    parts = r"5x5 of 1x1 px in .*masks/case3\.png and 40x48 of 1x1 px in .*blobs/masks/case3\.png; export the one"
+    with pytest.raises(DataError, match=f"case3: expected two masks on one grid, got {parts}"):
         evaluate(predictions, blobs)
+
+
+def test_masks_of_one_size_in_other_places_are_told_with_their_distance(tmp_path: Path) -> None:
+    for name, origin in (("masks", 0.0), ("truth", 4.0)):
+        affine = np.eye(4)
+        affine[0, 3] = origin
+        save_nifti(tmp_path / name / "a.nii.gz", volume(0, (4, 5, 6)) % 2, affine)
+    with pytest.raises(DataError, match=r"a: expected two masks on one grid, got .*, 4 voxels apart; export the one"):
+        evaluate(tmp_path / "masks", tmp_path / "truth")
+
+
+def test_truth_without_a_prediction_is_left_out_if_that_is_asked_for(blobs: Path, tmp_path: Path) -> None:
+    predictions = copy_masks(blobs, tmp_path / "masks")
+    for number in (1, 4):
+        (predictions / f"case{number}.png").unlink()
+    with pytest.raises(DataError, match=r"none for case1\.png, case4\.png; .* leave them out with --only-predicted"):
+        evaluate(predictions, blobs)
+    found = evaluate_folder(EvaluateRequest(predictions, blobs, only_predicted=True))
+    assert sorted(case.case_name for case in found.table.cases) == ["case0", "case2", "case3", "case5"]
+    assert [path.name for path in found.left_out] == ["case1.png", "case4.png"]
+
+
+@pytest.fixture
+def two_classes(tmp_path: Path) -> Path:
+    """True masks without an image, in a folder named as in a Decathlon task."""
+    for name in "abc":
+        save_nifti(tmp_path / "task" / "labelsTr" / f"{name}.nii.gz", volume(ord(name), (4, 5, 6)) % 3)
+    return tmp_path / "task" / "labelsTr"
+
+
+def names_of(found: Evaluation) -> set[str]:
+    return {one.name for case in found.table.cases for one in case.classes}
+
+
+def test_classes_are_named_by_the_data_set_the_truth_lies_in_or_by_a_model(two_classes: Path, tmp_path: Path) -> None:
+    assert names_of(evaluate_folder(EvaluateRequest(two_classes, two_classes))) == {"background", "class_1", "class_2"}
+    labels = Labels(names=("background", "head", "tail"), values=(0, 1, 2))
+    recipe = Recipe(data=DataConfig(labels=labels), net=UNetConfig(ndim=2, in_channels=1, classes=3, widths=(4, 8)))
+    model = tmp_path / "run" / "model.safetensors"
+    write_model(model, {"a": torch.zeros(1)}, ModelHeader(recipe=to_toml(recipe, {})))
+    by_model = EvaluateRequest(two_classes, two_classes, model=tmp_path / "run")
+    assert names_of(evaluate_folder(by_model)) == {"background", "head", "tail"}
+    table = {"labels": {"0": "background", "1": "Anterior", "2": "Posterior"}, "training": []}
+    (two_classes.parent / "dataset.json").write_text(json.dumps(table))
+    assert names_of(evaluate_folder(EvaluateRequest(two_classes, two_classes))) == {
+        "background",
+        "Anterior",
+        "Posterior",
+    }
+    assert names_of(evaluate_folder(by_model)) == {"background", "head", "tail"}
+    elsewhere = two_classes.rename(two_classes.with_name("derived"))
+    assert "class_1" in names_of(evaluate_folder(EvaluateRequest(elsewhere, elsewhere)))
+
+
+def test_names_for_masks_that_have_a_folder_for_each_class_are_the_folders_names(tmp_path: Path) -> None:
+    for name in ("head", "tail"):
+        save_nifti(tmp_path / "truth" / name / "a.nii.gz", volume(len(name), (4, 5, 6)) % 2)
+    truth = find_truth(tmp_path / "truth")
+    files = Labels(names=("background", "tail", "head"), values=(0, 1, 2), overlap="files")
+    assert name_classes(truth, files, "m").labels == truth.labels
+    for other in (Labels(), files.model_copy(update={"names": ("background", "tail", "neck")})):
+        with pytest.raises(DataError, match=r"m: expected the classes .*, got head, tail; leave out --model"):
+            name_classes(truth, other, "m")
 
 
 @pytest.mark.parametrize("missing", ["prediction", "truth"])

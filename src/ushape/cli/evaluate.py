@@ -33,6 +33,12 @@ def evaluate(
         float | None,
         Flag("--boundary-tolerance", help="Of the boundary F1, in mm or px. [default: 0.75 % of the diagonal]"),
     ] = None,
+    model: Annotated[
+        Path | None, Flag("--model", help="Model or run whose classes name the values, where the truth has no names.")
+    ] = None,
+    only_predicted: Annotated[
+        bool, Flag("--only-predicted", help="Leave true masks without a prediction out; else they are refused.")
+    ] = False,
     as_json: Annotated[bool, Flag("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Compare predicted masks with true ones, case by case."""
@@ -41,7 +47,7 @@ def evaluate(
     from ushape.workflows.judge import Measuring
 
     measuring = Measuring(foreground, instances, components, tolerance, boundary)
-    request = EvaluateRequest(predictions, truth, output, against, measuring)
+    request = EvaluateRequest(predictions, truth, output, against, measuring, model, only_predicted)
     found = evaluate_folder(request)
     if as_json:
         print_json(to_json(found.table, found.comparison))

@@ -7,10 +7,11 @@ import math
 from rich.console import Console
 from rich.table import Table
 
+from ushape.io.listing import name_some, tell_apart
 from ushape.measure.compare import PairedComparison, PairedDifference
 from ushape.measure.definitions import base_measure
 from ushape.measure.summary import ScoreTable
-from ushape.workflows.evaluate import EvaluateRequest, Evaluation, tell_apart
+from ushape.workflows.evaluate import EvaluateRequest, Evaluation
 
 SHOWN = ("dice", "iou", "hd95", "assd", "nsd")
 OBJECTS = ("aji", "mean_ap", "ap_50", "ap_75", "ap_90")
@@ -21,6 +22,9 @@ def show_evaluation(request: EvaluateRequest, found: Evaluation) -> None:
     """Print means, the worst cases, and how other predictions compare."""
     console = Console()
     console.print(score_table(found.table), worst_table(found.table), sep="\n")
+    if found.left_out:
+        missing = name_some(path.name for path in found.left_out)
+        console.print(f"without a prediction, left out: {missing}", markup=False, highlight=False)
     if found.comparison and request.against:
         console.print(comparison_table(found.comparison, *tell_apart(request.predictions, request.against)))
         for names, path in (

@@ -58,6 +58,18 @@ def show_size(shape: Sequence[int]) -> str:
     return "x".join(str(size) for size in shape)
 
 
+def tell_apart(path: Path, other: Path) -> tuple[str, str]:
+    """Name two folders by the ends of their paths, as far back as they differ.
+
+    >>> tell_apart(Path("runs/a/masks"), Path("runs/b/masks"))
+    ('a/masks', 'b/masks')
+    """
+    parts, others = path.resolve().parts, other.resolve().parts
+    longest = max(len(parts), len(others))
+    length = next((n for n in range(1, longest) if parts[-n:] != others[-n:]), longest)
+    return "/".join(parts[-length:]), "/".join(others[-length:])
+
+
 def no_images(folder: Path, unknown: Sequence[Path]) -> DataError:
     """Build the error for a folder without a readable image; `unknown` are the files that are there."""
     got = f"only {name_some(path.name for path in unknown)}" if unknown else "none"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
-from ushape.io.folders import MASK_SUFFIXES, doubled, list_class_folders
+from ushape.io.dataset_json import read_class_names
+from ushape.io.folders import MASK_FOLDERS, MASK_SUFFIXES, doubled, list_class_folders
 from ushape.io.images import is_readable, split_name
 from ushape.io.layouts import is_dataset, scan_dataset
 from ushape.io.listing import list_files, name_some
 from ushape.io.pairs import Pair, class_file_labels, refuse
 
+TEST_FOLDER = "labelsts"
+"""Where the Decathlon and nnU-Net keep the true masks of test images."""
 Files = Mapping[str, tuple[Path, ...]]
 """Case name to its mask file, or to one for each class."""
 
@@ -35,6 +38,8 @@ class Truth:
 def find_truth(path: Path) -> Truth:
     """Find true masks: those of a data set, or a folder of them, or of a folder for each class.
 
+    A dataset.json beside a folder of one of the usual names, such as labelsTr, names their classes.
+
     Raises:
         DataError: there is nothing of the kind.
     """
@@ -45,7 +50,25 @@ def find_truth(path: Path) -> Truth:
     _need_folder(path, "of true masks")
     folders = list_class_folders(path)
     names = [folder.name for folder in folders]
-    return Truth(_list_masks(folders or [path]), class_file_labels(names) if folders else None)
+    is_part = path.resolve().name.lower() in (*MASK_FOLDERS, TEST_FOLDER)
+    named = read_class_names(path.resolve().parent) if is_part else None
+    return Truth(_list_masks(folders or [path]), class_file_labels(names) if folders else named)
+
+
+def name_classes(truth: Truth, labels: Labels, where: str) -> Truth:
+    """Give true masks the classes of a label table; those of a folder for each class keep the folders' order.
+
+    Raises:
+        DataError: the classes have a file each on one side only, or other names.
+    """
+    if "files" not in (labels.overlap, truth.labels.overlap if truth.labels else "none"):
+        return replace(truth, labels=labels)
+    if truth.labels is None or set(truth.labels.names) != set(labels.names):
+        names = [name_some(table.names[1:]) if table else "one file for all" for table in (truth.labels, labels)]
+        raise DataError(
+            f"{where}: expected the classes of the given names ({names[1]}), got {names[0]}; leave out --model"
+        )
+    return truth
 
 
 def match_predictions(
@@ -71,9 +94,8 @@ def match_predictions(
     refuse(alone, f"predictions that have a true mask of the same name in {where}", "none", "remove them, or add it")
     unmet = [masks[0] for name, masks in truth.masks.items() if name not in partners.values()]
     if not partial:
-        refuse(
-            unmet, f"true masks that have a prediction of the same name in {folder}", "none", "predict these images too"
-        )
+        wanted = f"true masks that have a prediction of the same name in {folder}"
+        refuse(unmet, wanted, "none", "predict these images too, or leave them out with --only-predicted")
     found = [(name, guesses[name], truth.masks[partner]) for name, partner in partners.items() if partner is not None]
     return found, tuple(unmet)
 

@@ -12,7 +12,7 @@ from ushape.core.errors import DataError
 from ushape.core.labels import Labels, flatten
 from ushape.io.label_values import common_labels
 from ushape.io.layouts import Pair, load_case
-from ushape.io.partners import find_truth, match_predictions
+from ushape.io.partners import find_truth, match_predictions, name_classes
 from ushape.measure.summary import ScoreTable
 from ushape.report.contents import Overlay
 from ushape.workflows.judge import Judged, Measuring, judge_case, read_case
@@ -36,16 +36,25 @@ class Assessment:
     missing: tuple[Path, ...] = ()
 
 
-def assess(predictions: Path, truth: Path, measuring: Measuring = DEFAULT, *, partial: bool = False) -> Assessment:
+def assess(
+    predictions: Path,
+    truth: Path,
+    measuring: Measuring = DEFAULT,
+    *,
+    partial: bool = False,
+    classes: Labels | None = None,
+) -> Assessment:
     """Measure every prediction against the truth of the same stem; as many cases at a time as there are cores.
 
     Args:
         truth: a folder of masks, or a data set, whose classes are then used and whose images are drawn in the report.
         partial: whether some of the truth may have no prediction.
+        classes: what the values mean, instead of what the truth says of them.
     Raises:
         DataError: files have no partner, differ in size, or hold values that do not go together.
     """
     known = find_truth(truth)
+    known = name_classes(known, classes, str(truth)) if classes else known
     matches, missing = match_predictions(predictions, known, truth, partial=partial)
     judged = {name: Judged(name, *files) for name, *files in matches}
     foreground = measuring.foreground or measuring.instances

@@ -73,9 +73,11 @@ def read_case(judged: Judged, labels: Labels) -> tuple[AnyLabel, AnyLabel, Geome
     space = true.shape[-grid.ndim :]
     apart = own.shift_to(grid, space) if guess.shape == true.shape else None
     if apart is None or apart > SAME_GRID:
+        far = "" if apart is None else f", {apart:.3g} voxels apart"
         raise DataError(
-            f"{judged.name}: prediction lies on {describe_grid(guess.shape[-own.ndim :], own)} but its truth on "
-            f"{describe_grid(space, grid)}; predict the image again on its own grid"
+            f"{judged.name}: expected two masks on one grid, got {describe_grid(guess.shape[-own.ndim :], own)} in "
+            f"{judged.predicted[0]} and {describe_grid(space, grid)} in {judged.true[0]}{far}; "
+            "export the one that does not lie on its image's grid again"
         )
     return guess, true, grid
 

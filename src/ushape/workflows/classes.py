@@ -1,0 +1,25 @@
+"""The classes of a model, read from its header: no weight is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ushape.core.labels import Labels
+from ushape.core.model_file import read_header
+from ushape.plan.recipe import read_recipe
+from ushape.predict.exported import is_exported, read_export
+
+
+def read_classes(model: Path) -> Labels:
+    """Read what the values in a model's masks mean.
+
+    Args:
+        model: a model file, an exported one, a run folder, or hub:OWNER/NAME.
+    Raises:
+        ModelFileError: it is none.
+    """
+    from ushape.workflows.stored import model_path  # which brings torch
+
+    file = model_path(model)
+    header = read_export(file)[0] if is_exported(file) else read_header(file)
+    return read_recipe(header.recipe, str(file)).data.labels
