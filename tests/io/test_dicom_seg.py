@@ -7,6 +7,7 @@ import pytest
 from tests.io.dicoms import VALUES, save_slices
 
 from ushape.core.errors import DataError, OutputError, ShapeError
+from ushape.core.labels import Labels
 from ushape.io.dicom import Slice, read_dicom, read_slices
 from ushape.io.dicom_seg import Kind, read_dicom_seg, write_dicom_seg
 from ushape.io.images import read_mask
@@ -71,6 +72,17 @@ def test_segments_bear_the_code_of_their_name_or_the_one_given(tmp_path: Path, s
     assert types == ["Kidney", "Lesion", "My thing", "Tissue"]
     assert categories[1:] == ["Morphologically Abnormal Structure", "Anatomical Structure", "Tissue"]
     assert all("RecommendedDisplayCIELabValue" in segment for segment in segments)
+
+
+def test_segments_have_the_colours_and_the_values_of_the_label_table(tmp_path: Path, slices: list[Slice]) -> None:
+    from highdicom.color import CIELabColor
+
+    table = Labels(names=("0", "a", "b"), values=(0, 7, 9), colours=("#000000", "#10c020", "#ff00ff"))
+    write_dicom_seg(tmp_path / "s.dcm", LABEL, slices, ["a", "b"], table=table)
+    segments = pydicom.dcmread(tmp_path / "s.dcm").SegmentSequence
+    expected = [CIELabColor.from_rgb(*rgb).value for rgb in ((16, 192, 32), (255, 0, 255))]
+    assert [tuple(segment.RecommendedDisplayCIELabValue) for segment in segments] == expected
+    assert np.unique(read_mask(tmp_path / "s.dcm")).tolist() == [0, 7, 9]
 
 
 def test_empty_tags_are_filled_in_memory_only(tmp_path: Path, slices: list[Slice]) -> None:

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from ushape.core.errors import DataError, OutputError
+from ushape.core.labels import Labels
 from ushape.io.colours import class_colours
 from ushape.io.images import read_image, read_mask
 from ushape.io.outputs import (
@@ -45,16 +46,21 @@ def test_a_palette_mask_keeps_its_values_and_shows_the_class_colours(
     values = [0, *sorted(values)]
     raw = np.random.default_rng(seed).choice(values, shape).astype(np.uint8)
     path = tmp_path_factory.getbasetemp() / "palette.png"
-    write_mask(path, raw, values=values)
-    colours = class_colours(len(values))[np.searchsorted(values, raw)]
+    labels = Labels(names=tuple(map(str, values)), values=tuple(values))
+    if seed % 2:
+        own = np.random.default_rng(seed).integers(0, 256, (len(values), 3))
+        labels = labels.model_copy(update={"colours": tuple("#" + bytes(one.tolist()).hex() for one in own)})
+    write_mask(path, raw, labels=labels)
+    palette = own if seed % 2 else class_colours(len(values))
+    colours = palette[np.searchsorted(values, raw)]
     assert np.array_equal(read_mask(path), raw)
     assert np.array_equal(read_image(path), np.moveaxis(colours, -1, 0))
 
 
 def test_two_classes_are_plain_gray_and_three_a_palette(tmp_path: Path) -> None:
     raw = np.array([[0, 255]])
-    write_mask(tmp_path / "two.png", raw, values=(0, 255))
-    write_mask(tmp_path / "three.png", raw, values=(0, 100, 255))
+    write_mask(tmp_path / "two.png", raw, labels=Labels())
+    write_mask(tmp_path / "three.png", raw, labels=Labels(names=("a", "b", "c"), values=(0, 100, 255)))
     with Image.open(tmp_path / "two.png") as two, Image.open(tmp_path / "three.png") as three:
         assert (two.mode, three.mode) == ("L", "P")
 
@@ -112,6 +118,7 @@ def test_an_overlay_tints_the_inside_and_draws_the_outline(tmp_path: Path) -> No
     assert drawn[10, 10, 0] > shown[10, 10, 0] > drawn[10, 10, 2]
     write_overlay(tmp_path / "o.png", image, label)
     assert np.array_equal(read_image(tmp_path / "o.png"), np.moveaxis(drawn, -1, 0))
+    assert draw_overlay(image, label, Labels(colours=("#000000", "#0102ff")))[5, 5].tolist() == [1, 2, 255]
 
 
 def test_ignored_pixels_are_left_untinted() -> None:

@@ -73,6 +73,7 @@ def test_names_places_and_times_do_not_matter(blobs: Path, tmp_path: Path) -> No
         ({"prep.intensity": "none"}, True),
         ({"data.labels.merge": "foreground"}, True),
         ({"data.labels.names": ["ground", "disc"]}, False),
+        ({"data.labels.colours": ["#000000", "#00ff00"]}, False),
         ({"net.widths": [4, 8], "train.seed": 3, "patches.size": [16, 16]}, False),
     ],
 )

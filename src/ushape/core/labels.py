@@ -18,6 +18,7 @@ AnyLabel = Integer[ndarray, "*space"] | Bool[ndarray, "classes *space"]
 IGNORE = -1
 """The class index of voxels that neither train nor count."""
 
+Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 Ignore = Annotated[int, Field(ge=0)] | Literal["none"]
 
 
@@ -32,6 +33,8 @@ class Labels(Config):
         overlap: "none" if a voxel has one class. Else it may have several, and a label is one mask per foreground
             class: "regions" are unions of file values, "files" are one mask file per class.
         regions: for overlap "regions", the file values that each foreground class consists of.
+        colours: of the classes, the background first, as "#e69f00", for palettes, overlays and DICOM-SEG; () for those
+            of `io.colours.class_colours`.
     """
 
     names: tuple[str, ...] = ("background", "foreground")
@@ -40,11 +43,14 @@ class Labels(Config):
     ignore: Ignore = "none"
     overlap: Literal["none", "regions", "files"] = "none"
     regions: tuple[tuple[int, ...], ...] = ()
+    colours: tuple[Colour, ...] = ()
 
     @model_validator(mode="after")
     def _names_fit_values(self) -> Labels:
         if len(self.names) != len(self.values) or len(self.values) < 2:
             raise ValueError("names and values need one entry per class, and at least two classes")
+        if len(self.colours) not in (0, len(self.names)):
+            raise ValueError("colours need one entry per class, the background first, or none")
         if len(set(self.values)) < len(self.values):
             raise ValueError("values must differ")
         if list(self.values) != sorted(self.values) and self.overlap == "none":

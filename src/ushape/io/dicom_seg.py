@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,8 @@ from numpy import ndarray
 
 from ushape.core.errors import DataError, ShapeError, require
 from ushape.core.files import atomic_path
-from ushape.io.colours import class_colours
+from ushape.core.labels import Labels
+from ushape.io.colours import class_colours, label_colours
 from ushape.io.dicom import Slice
 from ushape.io.segments import VALUE_TEXT
 from ushape.io.slices import Header, is_tilted
@@ -41,7 +43,7 @@ def write_dicom_seg(
     *,
     kind: Kind = "BINARY",
     codes: Mapping[str, Code] | None = None,
-    values: Sequence[int] = (),
+    table: Labels | None = None,
 ) -> None:
     """Write a mask as DICOM-SEG, one segment per foreground class; ignored voxels belong to none.
 
@@ -54,7 +56,8 @@ def write_dicom_seg(
         slices: what the mask lies on, in order; see `read_slices`.
         names: of the foreground classes.
         kind: BINARY is read by every viewer; LABELMAP is smaller and newer.
-        values: of the classes in mask files, kept in the segments' descriptions for `read_segments`; () for 1 and on.
+        table: the classes' colours, and their values in mask files, which the segments' descriptions keep for
+            `read_segments`; None for 1 and on in usual colours.
     Raises:
         MissingExtra: highdicom is not installed.
         ShapeError: mask and slices differ in size, or overlapping classes are to become a LABELMAP.
@@ -63,8 +66,9 @@ def write_dicom_seg(
     """
     highdicom = require("highdicom", "medical", f"{path}: writing DICOM-SEG")
     pixels = _as_pixels(path, label, slices, kind)
-    descriptions = [_describe_segment(index, name, len(names), codes or {}) for index, name in enumerate(names, 1)]
-    for description, value in zip(descriptions, values, strict=bool(values)):
+    colours = (label_colours(table) if table else class_colours(len(names) + 1))[1:].tolist()
+    descriptions = [_describe_segment(*one, codes or {}) for one in zip(count(1), names, colours, strict=False)]
+    for description, value in zip(descriptions, table.values[1:] if table else (), strict=table is not None):
         description.SegmentDescription = VALUE_TEXT.format(value)
     try:
         segmentation = highdicom.seg.Segmentation(
@@ -130,7 +134,7 @@ def _as_pixels(
     return np.moveaxis(label, 0, -1).astype(np.uint8)
 
 
-def _describe_segment(number: int, name: str, count: int, codes: Mapping[str, Code]) -> Any:
+def _describe_segment(number: int, name: str, colour: list[int], codes: Mapping[str, Code]) -> Any:
     from highdicom.color import CIELabColor
     from highdicom.content import AlgorithmIdentificationSequence
     from highdicom.seg import SegmentDescription
@@ -147,7 +151,7 @@ def _describe_segment(number: int, name: str, count: int, codes: Mapping[str, Co
         segmented_property_type=found or known.SCT.Tissue,
         algorithm_type="AUTOMATIC",
         algorithm_identification=method,
-        display_color=CIELabColor.from_rgb(*class_colours(count + 1)[number].tolist()),
+        display_color=CIELabColor.from_rgb(*colour),
     )
 
 

@@ -14,7 +14,8 @@ from numpy import ndarray
 from ushape.core.case import Geometry
 from ushape.core.errors import DataError
 from ushape.core.files import atomic_path
-from ushape.io.colours import class_colours
+from ushape.core.labels import Labels
+from ushape.io.colours import class_colours, label_colours
 from ushape.io.images import split_name
 from ushape.io.itk import write_itk
 from ushape.io.nifti import write_nifti
@@ -76,17 +77,17 @@ def write_mask(
     path: Path,
     raw: Integer[ndarray, "*space"],
     *,
-    values: Sequence[int] = (),
+    labels: Labels | None = None,
     grid: Grid = NOWHERE,
     at_least: type[np.unsignedinteger] = np.uint8,
 ) -> None:
     """Write label values in the format that the name of `path` says, in the smallest integers that hold them.
 
-    A PNG of more than two classes gets a palette with `class_colours`; its indices are the values. Reading it with
-    `read_mask` gives `raw` back in any case.
+    A PNG of more than two classes, or of classes with colours of their own, gets a palette; its indices are the values.
+    Reading it with `read_mask` gives `raw` back in any case.
 
     Args:
-        values: the file value of each class, as `Labels.values`, for the palette; empty for plain gray.
+        labels: the label table, for the palette (see `label_colours`); None for plain gray.
         grid: where it lies; needed for a volume file.
         at_least: the smallest type to write, so that maps of few and of many objects are of one type.
     Raises:
@@ -100,7 +101,7 @@ def write_mask(
         _write_volume(path, small, grid)
     elif ending in _PICTURE_WRITERS:
         with atomic_path(path) as temporary:
-            _PICTURE_WRITERS[ending](temporary, small, values)
+            _PICTURE_WRITERS[ending](temporary, small, labels)
     else:
         known = ", ".join((*_PICTURE_WRITERS, *_VOLUME_WRITERS))
         raise DataError(f"{path}: expected one of {known} for a mask, got another; name it so")
@@ -139,14 +140,13 @@ def write_picture(path: Path, pixels: UInt8[ndarray, "rows cols"] | UInt8[ndarra
 
 
 def write_overlay(
-    path: Path, image: Shaped[ndarray, "channels rows cols"], label: Integer[ndarray, "rows cols"]
+    path: Path,
+    image: Shaped[ndarray, "channels rows cols"],
+    label: Integer[ndarray, "rows cols"],
+    labels: Labels | None = None,
 ) -> None:
-    """Write a PNG of the image with its classes tinted and outlined.
-
-    Args:
-        label: class indices, not file values; below 1 is left untinted.
-    """
-    write_picture(path, draw_overlay(image, label))
+    """Write a PNG of the image with its classes tinted and outlined; see `draw_overlay`."""
+    write_picture(path, draw_overlay(image, label, labels))
 
 
 def write_probabilities(path: Path, probabilities: Float16[ndarray, "classes *space"], *, grid: Grid = NOWHERE) -> None:
@@ -171,12 +171,18 @@ def write_probabilities(path: Path, probabilities: Float16[ndarray, "classes *sp
 
 
 def draw_overlay(
-    image: Shaped[ndarray, "channels rows cols"], label: Integer[ndarray, "rows cols"]
+    image: Shaped[ndarray, "channels rows cols"], label: Integer[ndarray, "rows cols"], labels: Labels | None = None
 ) -> UInt8[ndarray, "rows cols 3"]:
-    """Tint each class of an image with its colour and outline it; see `to_rgb` for how the image is shown."""
+    """Tint each class of an image with its colour and outline it; see `to_rgb` for how the image is shown.
+
+    Args:
+        label: class indices, not file values; below 1 is left untinted.
+        labels: the label table, which may have colours of its own; None for `class_colours`.
+    """
     shown = to_rgb(image)
     inside = np.clip(label, 0, None)
-    colours = class_colours(int(inside.max(initial=0)) + 1)[inside]
+    palette = label_colours(labels) if labels else class_colours(int(inside.max(initial=0)) + 1)
+    colours = palette[inside]
     tinted = shown * (1 - _BLEND) + colours * _BLEND
     out = np.where((inside > 0)[..., None], tinted, shown).astype(np.uint8)
     edge = is_outline(inside)
@@ -243,18 +249,19 @@ def _write_itk(path: Path, values: Shaped[ndarray, "*any"], geometry: Geometry, 
     write_itk(path, values, geometry)
 
 
-def _write_png(path: Path, raw: Integer[ndarray, "rows cols"], values: Sequence[int]) -> None:
+def _write_png(path: Path, raw: Integer[ndarray, "rows cols"], labels: Labels | None) -> None:
     from PIL import Image
 
     picture = Image.fromarray(raw)
-    if len(values) > 2 and raw.dtype == np.uint8 and max(values) < 256:
+    has_palette = labels is not None and (labels.count > 2 or labels.colours) and max(labels.values) < 256
+    if labels is not None and has_palette and raw.dtype == np.uint8:
         palette = np.zeros((256, 3), dtype=np.uint8)
-        palette[list(values)] = class_colours(len(values))
+        palette[list(labels.values)] = label_colours(labels)
         picture.putpalette(palette.tobytes())
     picture.save(path, format="PNG")
 
 
-def _write_tiff(path: Path, raw: Integer[ndarray, "*space"], values: Sequence[int], *, ome: bool = False) -> None:  # noqa: ARG001 - TIFF masks have no palette
+def _write_tiff(path: Path, raw: Integer[ndarray, "*space"], labels: Labels | None, *, ome: bool = False) -> None:  # noqa: ARG001 - TIFF masks have no palette
     _save_tiff(path, raw, "ZYX"[-raw.ndim :], ome=ome)
 
 
@@ -267,7 +274,7 @@ def _save_tiff(path: Path, values: Shaped[ndarray, "*any"], axes: str, *, ome: b
     )
 
 
-_PICTURE_WRITERS: dict[str, Callable[[Path, Integer[ndarray, "*space"], Sequence[int]], None]] = {
+_PICTURE_WRITERS: dict[str, Callable[[Path, Integer[ndarray, "*space"], Labels | None], None]] = {
     ".png": _write_png,
     ".tif": _write_tiff,
     ".tiff": _write_tiff,

@@ -90,9 +90,9 @@ def write_result(
         if labels.overlap == "files":
             write_class_masks(path.parent, path.name, label, labels.names[1:], grid=grid)
         else:
-            write_mask(path, labels.decode(label), values=labels.values, grid=grid)
+            write_mask(path, labels.decode(label), labels=labels, grid=grid)
         return
     if grid.source is None or not is_series(grid.source):
         raise DataError(f"{path}: expected a DICOM series to draw the segments on, got {grid.source}; write NIfTI")
     slices = read_slices(grid.source, series)
-    write_dicom_seg(path, label, slices, labels.names[1:], kind=kind, values=labels.values[1:])
+    write_dicom_seg(path, label, slices, labels.names[1:], kind=kind, table=labels)

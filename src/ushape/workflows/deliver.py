@@ -53,7 +53,7 @@ def write_outputs(target: Target, case: Case, prediction: Prediction, labels: La
         from ushape.workflows.pictures import cut_planes  # which brings the report's measures
 
         for name, image, label in cut_planes(case, prediction):
-            write_overlay(folder / "overlays" / f"{name}.png", image, label)
+            write_overlay(folder / "overlays" / f"{name}.png", image, label, labels)
     if options.probabilities and prediction.probabilities is not None:
         path = folder / "probabilities" / probabilities_name(target.pair.image, case.name)
         write_probabilities(path, prediction.probabilities.astype(np.float16), grid=grid)

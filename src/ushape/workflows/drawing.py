@@ -45,11 +45,13 @@ def draw_map(scene: Scene, found: Explanation, heat: ndarray) -> list[Picture]:
 def draw_beside(scene: Scene, found: Explanation, drawn: list[Picture]) -> Html:
     """Set each plane of a map beside the prediction, and the label if there is one."""
     image = np.asarray(scene.case.image)
+    table = scene.recipe.data.labels
     masks = {"Prediction": scene.prediction.label} | ({} if scene.case.label is None else {"Truth": scene.case.label})
     rows = []
     for plane, picture in zip(through(scene, found), drawn, strict=True):
         flats = {name: np.ascontiguousarray(plane.cut(flatten(mask))) for name, mask in masks.items()}
-        beside = [Picture(name, draw_overlay(plane.cut(image), flat), plane.spacing) for name, flat in flats.items()]
+        shown = {name: draw_overlay(plane.cut(image), flat, table) for name, flat in flats.items()}
+        beside = [Picture(name, pixels, plane.spacing) for name, pixels in shown.items()]
         rows.append(show_pictures([picture, *beside]))
     return join(rows)
 

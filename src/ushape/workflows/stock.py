@@ -31,7 +31,7 @@ def key_cases(pairs: Sequence[Pair], recipe: Recipe) -> dict[str, str]:
     Raises:
         DataError: a file cannot be read.
     """
-    labels = recipe.data.labels.model_dump_json(exclude={"names"})
+    labels = recipe.data.labels.model_dump_json(exclude={"names", "colours"})
     how = "\n".join([str(FORM), str(recipe.data.channels), recipe.data.axes, labels, recipe.prep.model_dump_json()])
 
     def key(pair: Pair) -> str:

@@ -51,4 +51,4 @@ def _predict(model: Model, case: Case, path: Path, listener: Listener) -> None:
             sink[region] = labels.decode(label)
             done += label.size
             listener(Progress("predict", done, math.prod(prepared.space)))
-        write_mask(path, mask, values=labels.values, grid=Grid(case.geometry, Path(case.source)))
+        write_mask(path, mask, labels=labels, grid=Grid(case.geometry, Path(case.source)))
