@@ -133,8 +133,9 @@ def test_a_place_that_is_taken_is_refused_and_stays_as_it_is(blobs: Path, tmp_pa
     note = place if there == "file" else place / "note.txt"
     note.parent.mkdir(exist_ok=True)
     note.write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match=r"already there; .* choose another place with -o"):
-        fit_tiny(blobs, place)
+    for data in (blobs, tmp_path / "nowhere"):  # before the data is looked at, which may take minutes
+        with pytest.raises(OutputError, match=r"already there; .* choose another place with -o"):
+            fit_tiny(data, place)
     assert note.read_text(encoding="utf-8") == "mine"
 
 

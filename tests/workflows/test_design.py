@@ -1,5 +1,6 @@
 """Who has the last word: the plan, then the recipe file, then flags; and what the survey is told of labels."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,30 @@ def test_a_plan_never_touches_the_data(blobs: Path) -> None:
     before = {path: path.read_bytes() for path in blobs.rglob("*.png")}
     designed(blobs)
     assert {path: path.read_bytes() for path in blobs.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_is_learnt_from_the_cases_that_a_table_keeps_for_a_test(blobs: Path) -> None:
+    rows = [f"images/case{i}.png,masks/case{i}.png,{word}" for i, word in enumerate(("train", "val", "", "test"))]
+    table = blobs / "dataset.csv"
+    table.write_text("\n".join(["image,mask,split", *rows[:3]]), encoding="utf-8")
+    without = designed(blobs).data
+    values = read_mask(blobs / "masks" / "case3.png")
+    Image.fromarray(np.where(values > 0, 7, 9).astype(np.uint8)).save(blobs / "masks" / "case3.png")
+    Image.fromarray(np.full((99, 99), 255, np.uint8)).save(blobs / "images" / "case3.png")
+    table.write_text("\n".join(["image,mask,split", *rows]), encoding="utf-8")
+    found = designed(blobs).data
+    assert found.fingerprint == without.fingerprint
+    assert found.labels == without.labels
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_values_that_are_named_are_not_taken_for_objects(blobs: Path, named: bool) -> None:
+    for number, path in enumerate(sorted((blobs / "masks").iterdir())):
+        Image.fromarray((read_mask(path) > 0).astype(np.uint8) * np.uint8(1 + number % 2)).save(path)
+    if named:
+        listed = [{"image": f"images/case{i}.png", "label": f"masks/case{i}.png"} for i in range(6)]
+        table = {"labels": {"0": "background", "1": "left", "2": "right"}, "training": listed}
+        (blobs / "dataset.json").write_text(json.dumps(table), encoding="utf-8")
+    heard = Heard()
+    design(FitRequest(blobs, Path()), heard)
+    assert any("count objects" in message.text for message in heard.of(Message)) is not named

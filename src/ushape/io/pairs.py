@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
 from ushape.io.listing import name_some, no_images
+from ushape.io.splits import read_splits
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,16 @@ class DatasetFiles:
     def pairs(self) -> tuple[Pair, ...]:
         """The cases, in natural order."""
         return self.matching.pairs
+
+    def without_tests(self) -> DatasetFiles:
+        """Leave out the cases that are kept for a test: nothing is to be learnt from them, not even their statistics.
+
+        Raises:
+            DataError: the splits cannot be used, see `read_splits`.
+        """
+        training, held_out = read_splits([pair.name for pair in self.pairs], self.splits)
+        kept = {*training, *held_out}
+        return replace(self, matching=replace(self.matching, pairs=tuple(p for p in self.pairs if p.name in kept)))
 
     def __str__(self) -> str:
         names = f", classes {', '.join(self.labels.names)}" if self.labels else ""

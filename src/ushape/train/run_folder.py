@@ -126,13 +126,22 @@ def create_run(path: Path) -> RunFolder:
     Raises:
         OutputError: something is there already, or the place cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(f"{path}: already there; go on with it by --resume {path}, or choose another place with -o")
+    refuse_existing(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be made ({error.strerror}); choose another place with -o") from error
     return RunFolder(path)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse a place for a new run in which something is already.
+
+    Raises:
+        OutputError: that is so.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{path}: already there; go on with it by --resume {path}, or choose another place with -o")
 
 
 def open_run(path: Path) -> RunFolder:

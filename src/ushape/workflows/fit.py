@@ -13,7 +13,7 @@ from ushape.core.files import write_json, write_text
 from ushape.patches.shelf import Shelf
 from ushape.plan.recipe import Recipe, read_recipe
 from ushape.train.ranks import own_rank
-from ushape.train.run_folder import RunFolder, create_run, discard_run, open_run
+from ushape.train.run_folder import RunFolder, create_run, discard_run, open_run, refuse_existing
 from ushape.train.stop import explain_stop
 from ushape.workflows.design import FitRequest, design
 from ushape.workflows.folds import train_folds
@@ -33,6 +33,7 @@ def fit(request: FitRequest, listener: Listener) -> RunFolder:
     if own_rank():
         return join_training(RunFolder(request.output))
     started = time.perf_counter()
+    refuse_existing(request.output)
     log = Log(listener)
     designed = design(request, log)
     log(Message(tell_recipe(designed.recipe)))

@@ -10,9 +10,9 @@ from typing import Any
 from ushape.core.errors import DataError
 from ushape.core.events import Listener
 from ushape.core.files import read_json, write_json
-from ushape.io.layouts import find_pairs
+from ushape.io.layouts import find_dataset
 from ushape.io.listing import name_some
-from ushape.io.splits import Split, fold_cases, read_splits, split_cases
+from ushape.io.splits import Split, fold_cases, split_cases
 from ushape.patches.shelf import Shelf
 from ushape.patches.store import Store, is_complete, write_index
 from ushape.plan.recipe import Recipe
@@ -29,8 +29,7 @@ def split(data: DataSet, recipe: Recipe) -> dict[str, Any]:
         DataError: there are more folds than patients, or a table's column split cannot be used.
     """
     found, chosen, seed = data.found, recipe.data, recipe.train.seed
-    training, held_out = read_splits([pair.name for pair in found.pairs], found.splits)
-    names = [*training, *held_out]
+    names = [pair.name for pair in found.pairs]
     groups, place = chosen.groups or found.groups, {"data": str(data.folder.resolve())}
 
     def fold(number: int) -> dict[str, list[str]]:
@@ -56,7 +55,7 @@ def prepare(run: RunFolder, recipe: Recipe, listener: Listener) -> Store:
         DataError: a file cannot be read or does not fit the recipe, or a case has changed since the run began.
     """
     splits, shelf = read_json(run.splits), Shelf(run.shelf)
-    pairs = find_pairs(Path(splits["data"]))
+    pairs = find_dataset(Path(splits["data"])).without_tests().pairs
     keys = key_cases(pairs, recipe)
     if "contents" not in splits:
         write_json(run.splits, {**splits, "contents": keys})

@@ -17,7 +17,7 @@ from ushape.io.layouts import DatasetFiles, Pair, find_dataset
 from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
 from ushape.plan.fingerprint import Fingerprint, take_fingerprint
 from ushape.prep.label_grid import resample_label_onto
-from ushape.workflows.tell import judge_absent, tell_data
+from ushape.workflows.tell import judge_absent, may_count_objects, tell_data
 
 READERS = 2
 """Threads that read; each holds one case."""
@@ -42,7 +42,7 @@ def survey(
     axes: str = "",
     strict: bool = False,
 ) -> DataSet:
-    """Find the pairs of a data set, read every file once, and say what is there.
+    """Find the pairs of a data set, read every file once, and say what is there; cases kept for a test are left alone.
 
     Args:
         labels: the classes, if a recipe names them; else the data set may, else they are guessed from the masks.
@@ -52,12 +52,13 @@ def survey(
     Raises:
         DataError: the folder holds no data set, or one that cannot be trained on.
     """
-    found = find_dataset(folder)
+    found = find_dataset(folder).without_tests()
     axes = axes or found.axes
     values = describe_labels([mask for pair in found.pairs for mask in pair.masks], axes=mask_axes(axes))
     named = labels is not None
     if labels is None and found.labels is not None and not foreground:
         labels = found.labels
+    is_guessed = labels is None
     labels = labels or guess_labels(values, foreground=foreground)
     cases, shares = _look(replace(found, axes=axes), labels, listener, strict=strict)
     fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
@@ -65,6 +66,8 @@ def survey(
         fingerprint = fingerprint.model_copy(update={"class_shares": shares})
     judge_absent(folder, labels, fingerprint.class_shares, listener, named=named)
     tell_data(folder, values, labels, fingerprint, listener)
+    if is_guessed and may_count_objects(labels):
+        listener(Message("if these values count objects rather than name classes, train with --foreground"))
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
 
 

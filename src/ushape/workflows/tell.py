@@ -65,11 +65,14 @@ def tell_data(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerpri
         return
     else:
         listener(Message(f"labels: values {', '.join(map(str, labels.values))}; {shares}"))
-    if labels.merge == "none" and len(labels.values) > 2 and labels.values == tuple(range(labels.count)):
-        listener(Message("if these values count objects rather than name classes, train with --foreground"))
     empty = len(values.without_foreground)
     if empty:
         listener(Message(f"{empty} of {facts.cases} masks hold no foreground; they train as background", "warning"))
+
+
+def may_count_objects(labels: Labels) -> bool:
+    """Tell whether values that nobody has named may be the numbers of objects: 1, 2 and on."""
+    return labels.merge == "none" and labels.count > 2 and labels.values == tuple(range(labels.count))
 
 
 def judge_absent(folder: Path, labels: Labels, shares: tuple[float, ...], listener: Listener, *, named: bool) -> None:
