@@ -73,6 +73,33 @@ def test_a_phantom_is_a_volume_of_thick_slices_that_passes_the_check(tmp_path: P
     call_well("data", "check", data)
 
 
+def test_a_phantom_has_the_slices_and_the_voxels_that_were_asked_for(tmp_path: Path) -> None:
+    asked = ("--count", 1, "--size", 48, "--depth", 9, "--spacing", "5,0.8,0.9")
+    call_well("data", "synth", "phantom", "-o", tmp_path / "phantom", *asked)
+    for kind in ("imagesTr", "labelsTr"):
+        raster = read_raster(tmp_path / "phantom" / kind / "phantom_000.nii.gz")
+        assert raster.pixels.shape == (1, 9, 48, 48)
+        assert np.allclose(raster.geometry.spacing, (5.0, 0.8, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "part"),
+    [
+        ("phantom", ("--spacing", "3,1"), "--spacing 3,1: expected three numbers above 0, in mm; for instance 3,1,1"),
+        ("phantom", ("--spacing", "3,0,1"), "--spacing 3,0,1: expected three numbers above 0"),
+        ("phantom", ("--spacing", "nan,1,1"), "expected three numbers above 0"),
+        ("phantom", ("--size", 40), "size: expected at least 8x48x48 voxels, got 32x40x40"),
+        ("nuclei", ("--depth", 9), "--depth 9: expected only with phantom, got nuclei"),
+        ("nuclei", ("--spacing", "1,1,1"), "--spacing 1,1,1: expected only with phantom"),
+    ],
+)
+def test_a_phantom_that_cannot_be_is_refused(tmp_path: Path, kind: str, options: tuple[object, ...], part: str) -> None:
+    called = call("data", "synth", kind, "-o", tmp_path / "out", *options)
+    assert called.code == 2
+    assert part in called.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_table_says_who_trains_who_validates_and_who_is_kept_for_a_test(blobs: Path, tmp_path: Path) -> None:
     words = ("train", "val", "test", "val", "", "train")
     rows = [f"images/case{i}.png,masks/case{i}.png,{word}" for i, word in enumerate(words)]
@@ -81,6 +108,7 @@ def test_a_table_says_who_trains_who_validates_and_who_is_kept_for_a_test(blobs:
     splits = read_json(tmp_path / "run" / "splits.json")
     assert splits["training"] == ["case0", "case4", "case5"]
     assert splits["validation"] == ["case1", "case3"]
+    assert set(splits["contents"]) == {"case0", "case1", "case3", "case4", "case5"}
 
 
 def test_patients_of_a_table_are_on_one_side(blobs: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -69,20 +70,45 @@ def synth(
     output: Annotated[Path, Flag("-o", "--output", help="New folder for the data set.")],
     count: Annotated[int, Flag(min=1, help="How many images.")] = 24,
     size: Annotated[int, Flag(min=32, help="Rows and columns of each.")] = 256,
+    depth: Annotated[int | None, Flag(min=8, help="Slices of a phantom. [default: 32]")] = None,
+    spacing: Annotated[
+        str, Flag(metavar="Z,Y,X", help="Of a phantom's voxels, in mm; the body fills the width. [default: 3,1,1]")
+    ] = "",
     seed: Annotated[int, Flag(min=0, help="Seed of the first image.")] = 0,
 ) -> None:
     """Make a synthetic data set."""
     from ushape.core.config import choose
-    from ushape.core.errors import OutputError
+    from ushape.core.errors import ConfigError, OutputError
     from ushape.io.phantom import write_phantoms
     from ushape.io.synthetic import write_nuclei
 
+    space, voxel = (depth or 32, size, size), parse_spacing(spacing or "3,1,1")
     makers: dict[str, Callable[[], None]] = {
         "nuclei": lambda: write_nuclei(output, count=count, seed=seed, size=(size, size)),
-        "phantom": lambda: write_phantoms(output, count=count, seed=seed, size=(32, size, size)),
+        "phantom": lambda: write_phantoms(output, count=count, seed=seed, size=space, spacing=voxel),
     }
     make = choose(kind, makers, "data set")
+    if kind == "nuclei" and (depth or spacing):
+        option = f"--depth {depth}" if depth else f"--spacing {spacing}"
+        raise ConfigError(f"{option}: expected only with phantom, got nuclei, which are pictures; leave it out")
     if output.exists() and any(output.iterdir()):
         raise OutputError(f"{output}: not empty; choose another folder with -o")
     make()
     typer.echo(f"{count} images in {output}; next: ushape train {output}")
+
+
+def parse_spacing(text: str) -> tuple[float, float, float]:
+    """Read the size of a voxel along slices, rows and columns.
+
+    >>> parse_spacing("5,0.8,0.8")
+    (5.0, 0.8, 0.8)
+    """
+    from ushape.core.errors import ConfigError
+
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        z = y = x = math.nan
+    if not (math.inf > z > 0 and math.inf > y > 0 and math.inf > x > 0):
+        raise ConfigError(f"--spacing {text}: expected three numbers above 0, in mm; for instance 3,1,1")
+    return z, y, x
