@@ -87,8 +87,11 @@ def test_a_palette_is_colours_for_an_image_and_indices_for_a_mask(tmp_path: Path
 
 
 def test_a_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
-    path = save(tmp_path / "print.jpg", Image.fromarray(COLOUR).convert("CMYK"))
-    assert read_image(path).shape == (3, 5, 7)
+    red = np.full((16, 16, 3), (200, 30, 40), np.uint8)
+    path = save(tmp_path / "print.jpg", Image.fromarray(red).convert("CMYK"), quality=95)
+    image = read_image(path)
+    assert image.shape == (3, 16, 16)
+    assert np.allclose(image, red.transpose(2, 0, 1), atol=8)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,5 +1,6 @@
 """A batch is a function of the seed and the step, and sees every case and the foreground."""
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -125,6 +126,22 @@ def test_volumes_are_cut_like_images(tmp_path: Path) -> None:
     images, labels = cut_step(Store(tmp_path), draw_step(0, 0, alike(1), config), config)
     assert images.shape == (2, 2, 4, 12, 6)
     assert labels.shape == (2, 4, 12, 6)
+
+
+def test_a_patch_is_cut_without_reading_its_volume(tmp_path: Path) -> None:
+    write_case(tmp_path, "0", a_case(0, (8, 8, 8)))
+    write_index(tmp_path, [("case0", "0")])
+    space, config = (256, 256, 256), PatchConfig(size=(16, 16, 16), batch=4)
+    for name, shape, kind in (("image.npy", (1, *space), np.float32), ("label.npy", space, np.int16)):
+        np.lib.format.open_memmap(tmp_path / "0" / name, "w+", kind, shape)  # holes on disk, 67 MB to who reads it
+    tracemalloc.start()
+    try:
+        images, _ = cut_step(Store(tmp_path), draw_step(0, 0, alike(1), config), config)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert images.shape == (4, 1, 16, 16, 16)
+    assert peak < 2e6
 
 
 def test_over_many_steps_the_share_of_foreground_is_the_one_configured() -> None:

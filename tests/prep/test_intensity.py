@@ -116,6 +116,36 @@ def test_zscore_within_the_mask_leaves_the_outside_at_zero(image: np.ndarray) ->
             assert abs(channel[mask].std() - 1) < 1e-3
 
 
+@LAW
+@given(IMAGES)
+def test_steps_do_to_each_channel_what_their_formulas_say(image: np.ndarray) -> None:
+    ends = np.percentile(image, (5, 90), axis=(1, 2))[..., None, None]
+    column = np.reshape([10.0, -20.0], (2, 1, 1))
+    stats = DatasetStats(low=(-30.0, -50.0), high=(40.0, 60.0), mean=(10.0, -20.0), std=(2.0, 5.0))
+    cut = np.clip(image, np.reshape([-30, -50], (2, 1, 1)), np.reshape([40, 60], (2, 1, 1)))
+    formulas: list[tuple[IntensityStep, np.ndarray]] = [
+        (ClipPercentiles(low=5, high=90), np.clip(image, *ends)),
+        (Clip(low=-3, high=90), np.clip(image, -3, 90)),
+        (stats, (cut - column) / np.reshape([2, 5], (2, 1, 1))),
+        (Fixed(), (image - 0.456) / 0.224),
+        (Fixed(mean=(10.0, -20.0), std=(3.0,)), (image - column) / 3),
+        (Gamma(gamma=0.5), np.sqrt(np.clip(image, 0, 1))),
+    ]
+    for step, expected in formulas:
+        assert np.allclose(apply_steps(image, [step]), expected, rtol=1e-4, atol=1e-3), step.name
+
+
+def test_the_presets_are_the_windows_of_radiology() -> None:
+    ends = {name: (one.level - one.width / 2, one.level + one.width / 2) for name, one in TISSUES.items()}
+    assert ends == {
+        "soft_tissue": (-150, 250),
+        "lung": (-1350, 150),
+        "bone": (-500, 1300),
+        "brain": (0, 80),
+        "liver": (-45, 105),
+    }
+
+
 @pytest.mark.parametrize("tissue", TISSUES)
 def test_a_window_maps_its_ends_to_zero_and_one(tissue: str) -> None:
     window = Window.model_validate({"preset": tissue})
