@@ -17,6 +17,8 @@ from ushape.plan.recipe import Recipe, read_recipe
 from ushape.train.run_folder import RunFolder
 from ushape.workflows.cross import compare, describe_folds, publish_folds, read_scores, score_of_folds
 from ushape.workflows.parts import portable_recipe
+from ushape.workflows.tidied import keep_rules
+from ushape.workflows.tidy import Tidying
 from ushape.workflows.training import train_split
 
 SHORTEST = 0.01
@@ -40,7 +42,7 @@ def train_folds(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
             train_split(fold, own, store, listener, time.perf_counter())
     scores = read_scores(folds, classes)
     comparison = compare(scores, classes)
-    _write_ensemble(run, recipe, folds, comparison)
+    _write_ensemble(run, recipe, folds, comparison, listener)
     publish_folds(run, recipe, comparison, scores)
     listener(Message(f"{describe_folds(comparison)}; every fold: {run.comparison}"))
 
@@ -61,7 +63,10 @@ def _begin_folds(run: RunFolder, recipe: Recipe, started: float) -> list[RunFold
     return folds
 
 
-def _write_ensemble(run: RunFolder, recipe: Recipe, folds: Sequence[RunFolder], comparison: Comparison) -> None:
+def _write_ensemble(
+    run: RunFolder, recipe: Recipe, folds: Sequence[RunFolder], comparison: Comparison, listener: Listener
+) -> None:
+    """Join the models of the folds; what all of them clean their masks by, the ensemble does too."""
     first = read_header(folds[0].model)
     cases = sum(len(read_json(fold.splits)["validation"]) for fold in folds)
     header = replace(
@@ -72,3 +77,6 @@ def _write_ensemble(run: RunFolder, recipe: Recipe, folds: Sequence[RunFolder], 
         score=score_of_folds(comparison),
     )
     write_model(run.model, join_members([read_weights(fold.model) for fold in folds]), header)
+    rules = {read_recipe(read_header(fold.model).recipe, str(fold.model)).predict.postprocess for fold in folds}
+    if len(rules) == 1:
+        keep_rules(run.model, recipe, Tidying(rules.pop(), "chosen on every fold"), listener)

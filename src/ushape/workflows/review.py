@@ -2,60 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ushape.core.case import Case, Prediction
 from ushape.core.events import Listener, Progress, count
 from ushape.core.files import read_csv, read_json
 from ushape.core.labels import flatten
 from ushape.io.layouts import find_pairs
-from ushape.io.outputs import Grid
-from ushape.io.results import result_name, result_paths, write_result
 from ushape.measure.summary import ScoreTable
-from ushape.measure.table import measure_surfaces
+from ushape.measure.table import CaseScores, measure_surfaces
 from ushape.plan.recipe import Recipe, list_settings
 from ushape.report.contents import Overlay, Setting
 from ushape.train.run_folder import RunFolder
+from ushape.workflows.held_out import HeldOut
 from ushape.workflows.model import load
 from ushape.workflows.publish import Story, publish
 from ushape.workflows.scoring import need_label, score_prediction
-from ushape.workflows.stock import load_pair
 from ushape.workflows.tidied import keep_rules
-from ushape.workflows.tidy import Trial
+from ushape.workflows.tidy import Rules, Trial
 
 
-def review(run: RunFolder, recipe: Recipe, held_out: Sequence[str], listener: Listener) -> ScoreTable:
+def review(run: RunFolder, recipe: Recipe, names: Sequence[str], listener: Listener) -> ScoreTable:
     """Predict, measure and report the held-out cases of a run; without any the report tells of the training only.
 
     Cases are read anew and predicted as any image is: masks lie on the images' own grids, and are measured against the
-    labels as they were given. One case is in memory at a time.
+    labels as they were given. Where rules that clean masks pay, the model keeps them, and masks and scores are those of
+    the model with them. One case is in memory at a time.
 
     Args:
-        held_out: names of the cases.
+        names: of the held-out cases.
     """
     model, labels = load(run.model, device=recipe.train.device), recipe.data.labels
-    pairs = {pair.name: pair for pair in find_pairs(Path(read_json(run.splits)["data"]))} if held_out else {}
-    masks = {name: run.predictions / result_name(pair.image, name) for name, pair in pairs.items()}
-    scores, trial = [], Trial(labels)
-    for number, name in enumerate(held_out):
-        case = load_pair(pairs[name], recipe)
+    pairs = {pair.name: pair for pair in find_pairs(Path(read_json(run.splits)["data"]))} if names else {}
+    held_out, scores, trial = HeldOut(pairs, run.predictions, recipe), [], Trial(labels)
+
+    def judge(case: Case, prediction: Prediction) -> CaseScores:
+        held_out.write(case, prediction)
+        return measure_surfaces(score_prediction(prediction, case, labels), prediction.label, need_label(case))
+
+    def clean(rules: Rules) -> Iterator[CaseScores]:
+        return (score_prediction(held_out.recall(name, rules), held_out.read(name), labels) for name in names)
+
+    for number, name in enumerate(names):
+        case = held_out.read(name)
         prediction = model.predict(case, probabilities=False)
-        write_result(masks[name], prediction.label, labels, Grid(case.geometry, Path(case.source)))
-        case_scores = score_prediction(prediction, case, labels)
-        scores.append(measure_surfaces(case_scores, prediction.label, need_label(case)))
+        scores.append(judge(case, prediction))
         trial.add(prediction, case)
-        listener(Progress("predict", number + 1, len(held_out)))
-    keep_rules(run.model, recipe, trial.choose(), listener)
+        listener(Progress("predict", number + 1, len(names)))
+    rules = keep_rules(run.model, recipe, trial.choose(clean), listener)
+    if rules:
+        scores = [judge(held_out.read(name), held_out.recall(name, rules)) for name in names]
     table = ScoreTable(tuple(scores))
 
     def draw(name: str, caption: str, dice: float) -> Overlay:
-        case, written = load_pair(pairs[name], recipe), tuple(result_paths(masks[name], labels))
-        guess = load_pair(replace(pairs[name], mask=None, class_masks=written), recipe)
-        flat, true = flatten(need_label(guess)), flatten(need_label(case))
-        return Overlay(name, caption, case.image, flat, true, dice, case.geometry)
+        case, guess = held_out.read(name), held_out.recall(name)
+        return Overlay(name, caption, case.image, flatten(guess.label), flatten(need_label(case)), dice, case.geometry)
 
-    publish(run.path, table, labels.names, draw, tell_story(run, _say_scored(len(scores))))
+    publish(run.path, table, labels.names, draw, tell_story(run, _say_scored(len(scores), rules)))
     return table
 
 
@@ -84,8 +88,9 @@ def tell_story(run: RunFolder, scored: str) -> Story:
     )
 
 
-def _say_scored(cases: int) -> str:
+def _say_scored(cases: int, rules: Rules) -> str:
     if not cases:
         return "No case was held out, so nothing is scored."
-    scored = f"Scores are of {count(cases, 'held-out case')}, which chose the best epoch but were not trained on"
+    chosen = "the best epoch and the rules that clean their masks" if rules else "the best epoch"
+    scored = f"Scores are of {count(cases, 'held-out case')}, which chose {chosen} but were not trained on"
     return f"{scored}, on the grids of their files (those of each epoch are on the grid the net sees)."

@@ -10,20 +10,21 @@ import tomlkit
 from ushape.core.events import Listener, Message
 from ushape.core.model_file import read_header, read_weights, write_model
 from ushape.plan.recipe import Recipe
-from ushape.workflows.tidy import Tidying
+from ushape.workflows.tidy import Rules, Tidying
 
 
-def keep_rules(model: Path, recipe: Recipe, tidying: Tidying, listener: Listener) -> None:
+def keep_rules(model: Path, recipe: Recipe, tidying: Tidying, listener: Listener) -> Rules:
     """Write rules that paid into a model file, and say so; a recipe that names rules of its own keeps them.
 
-    The scores of the training are those without them.
+    Returns:
+        The rules that were written: none where nothing was.
     """
-    if tidying.rules and not recipe.predict.postprocess:
-        store_rules(model, tidying)
-        names = ", ".join(dict.fromkeys(rule.name for rule in tidying.rules))
-        listener(
-            Message(f"the model cleans its masks ({names}): {tidying.reason}; `predict --postprocess none` does not")
-        )
+    if recipe.predict.postprocess or not tidying.rules:
+        return ()
+    store_rules(model, tidying)
+    names = ", ".join(dict.fromkeys(rule.name for rule in tidying.rules))
+    listener(Message(f"the model cleans its masks ({names}): {tidying.reason}; `predict --postprocess none` does not"))
+    return tidying.rules
 
 
 def store_rules(model: Path, tidying: Tidying) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +18,7 @@ from ushape.workflows.scoring import score_prediction
 FEWEST_CASES = 3
 """With fewer held-out cases no rule is chosen: what helps them may be chance."""
 SMALLEST_GAIN = 0.0005
-"""By which the mean foreground Dice must rise for a rule to be kept."""
-
+"""By which the mean Dice of some class must rise for a rule to be kept."""
 
 Rules = tuple[AnyRule, ...]
 
@@ -56,31 +56,39 @@ class Trial:
             label = apply_rules(prediction.label, rules, prediction.geometry) if rules else prediction.label
             scores.append(score_prediction(replace(prediction, label=label), case, self.labels))
 
-    def choose(self) -> Tidying:
-        """Choose for each class what raises its mean Dice most; or the whole foreground's component, if that is better.
+    def choose(self, score: Callable[[Rules], Iterable[CaseScores]]) -> Tidying:
+        """Choose the rules with the highest mean foreground Dice, among those that let that of no class fall.
 
-        No rule is chosen that lets the mean Dice of any class fall.
+        What is best for each class is tried together too: rules of one class may take holes or pieces from another's.
+
+        Args:
+            score: predicts all cases with some rules and scores them.
         """
         cases = len(self._scores[()])
         if cases < FEWEST_CASES or not self._of_class:
             why = f"fewer than {FEWEST_CASES} held-out cases" if self._of_class else "classes that may overlap"
             return Tidying((), f"none was tried: {why}")
-        base, whole = self._dice(()), self._dice((Largest(),))
-        best = {k: max(options, key=lambda rules: self._dice(rules)[k - 1]) for k, options in self._of_class.items()}
-        gains = {k: float(self._dice(rules)[k - 1] - base[k - 1]) for k, rules in best.items()}
-        paying = [k for k, gain in gains.items() if gain >= SMALLEST_GAIN]
-        apart, together = sum(gains[k] for k in paying) / len(base), float(np.mean(whole - base))
-        rules: Rules = tuple(itertools.chain(*(best[k] for k in paying)))
-        if together >= max(apart, SMALLEST_GAIN) and (whole >= base).all():
-            rules, apart = (Largest(),), together
-        if not rules:
+        tried = {rules: self._dice(scores) for rules, scores in self._scores.items()}
+        together = self._join(tried)
+        if together not in tried:
+            tried[together] = self._dice(tuple(score(together)))
+        base = tried[()]
+        fair = {rules: dice.mean() for rules, dice in tried.items() if (dice >= base).all()}
+        rules = max(fair, key=lambda one: fair[one])
+        if (tried[rules] - base).max() < SMALLEST_GAIN:
             return Tidying((), f"none paid on {cases} held-out cases")
-        change = f"mean Dice of {cases} held-out cases {base.mean():.4f} -> {base.mean() + apart:.4f}"
+        change = f"mean Dice of {cases} held-out cases {base.mean():.4f} -> {fair[rules]:.4f}"
         return Tidying(rules, f"{change}, that of no class falls")
 
-    def _dice(self, rules: Rules) -> ndarray:
+    def _join(self, tried: Mapping[Rules, ndarray]) -> Rules:
+        """Join for each class the rules that raise its Dice most, if they raise it enough."""
+        best = {k: max(options, key=lambda rules: tried[rules][k - 1]) for k, options in self._of_class.items()}
+        paying = [rules for k, rules in best.items() if (tried[rules] - tried[()])[k - 1] >= SMALLEST_GAIN]
+        return tuple(itertools.chain(*paying))
+
+    def _dice(self, scores: Sequence[CaseScores]) -> ndarray:
         """Return the mean Dice of each foreground class; 1 for one that no case has, neither predicted nor true."""
-        means = class_means(self._scores[rules], "dice")
+        means = class_means(scores, "dice")
         return np.nan_to_num([means[name] for name in self.labels.names[1:]], nan=1.0)
 
 
