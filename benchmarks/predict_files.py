@@ -1,10 +1,12 @@
 """Ten hippocampus volumes from files to masks, process start included: seconds, CPU seconds, peak memory.
 
 Both sides run a network of nnU-Net's 3D topology for this data set (4 levels, widths 32 to 256, 5.6 million weights)
-over windows of 40 x 56 x 40 that overlap by half, without mirroring; ours has random weights, on which time does not
+over windows of 40 x 56 x 40 that overlap by half, without mirroring; both have random weights, on which time does not
 depend.
-With `--peer PYTHON` nnU-Net runs beside it, as a trained nnU-Net of its own: `--peer-model` names the folder in which
-its `nnUNet_results` lie, `--peer-dataset` the data set, `--peer-trainer` the trainer.
+With `--peer PYTHON` nnU-Net 2.8 runs beside it, by `nnUNetv2_predict` with its default numbers of processes. Its
+environment:
+  python -m venv nnunet; nnunet/bin/pip install torch==2.13.0; nnunet/bin/pip install nnunetv2==2.8.1 torch==2.13.0
+  nnunet/bin/pip uninstall -y torchvision  # the registry's does not load beside a CPU build of torch
 """
 
 from __future__ import annotations
@@ -21,21 +23,22 @@ import time
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-QUOTED = {"name": "nnU-Net 2.8, quoted: two cores of the same kind, another day", "seconds": 20.3, "megabytes": 4000}
 WINDOW = (40, 56, 40)
 POLL = 0.05
+PEER_DATASET = "Dataset004_Hippocampus"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder of MSD Task04_Hippocampus")
+    parser.add_argument("--data", type=Path, help="the folder of MSD Task04_Hippocampus")
     parser.add_argument("--cases", type=int, default=10)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peer", help="the Python of an environment with nnunetv2")
-    parser.add_argument("--peer-model", type=Path, help="nnU-Net's results folder")
-    parser.add_argument("--peer-dataset", default="4")
-    parser.add_argument("--peer-trainer", default="nnUNetTrainer")
+    parser.add_argument("--make-peer", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.make_peer:
+        make_peer_model(options.make_peer)
+        return
     with tempfile.TemporaryDirectory() as folder:
         model, images = make_model(Path(folder) / "model.safetensors"), Path(folder) / "images"
         images.mkdir()
@@ -44,8 +47,7 @@ def main() -> None:
         ours = [sys.executable, "-m", "ushape", "predict", str(model), str(images), "-o", f"{folder}/ours"]
         rows = [measure("ushape", ours, options.runs), measure("ushape --mirror", [*ours, "--mirror"], options.runs)]
         if options.peer:
-            rows.append(measure("nnUNetv2_predict", peer_command(options, images, Path(folder)), options.runs))
-    rows.append(QUOTED)
+            rows.append(measure("nnUNetv2_predict", peer_command(options.peer, images, Path(folder)), options.runs))
     write(rows, options)
 
 
@@ -74,13 +76,90 @@ def make_model(path: Path) -> Path:
     return path
 
 
-def peer_command(options: argparse.Namespace, images: Path, folder: Path) -> list[str]:
-    """Return the command that runs nnU-Net; its folders are given by environment variables."""
-    os.environ |= {name: str(options.peer_model) for name in ("nnUNet_results", "nnUNet_raw", "nnUNet_preprocessed")}
-    program = str(Path(options.peer).parent / "nnUNetv2_predict")
-    task = ["-d", options.peer_dataset, "-c", "3d_fullres", "-f", "0", "-tr", options.peer_trainer]
+def peer_command(python: str, images: Path, folder: Path) -> list[str]:
+    """Make the peer's model, and return the command that runs it; its folders are given by environment variables."""
+    os.environ |= {name: str(folder / "peer") for name in ("nnUNet_results", "nnUNet_raw", "nnUNet_preprocessed")}
+    model = folder / "peer" / PEER_DATASET / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    subprocess.run([python, str(Path(__file__).resolve()), "--make-peer", str(model)], check=True)
+    program = str(Path(python).parent / "nnUNetv2_predict")
     files = ["-i", str(images), "-o", str(folder / "theirs")]
-    return [program, *files, *task, "-device", "cpu", "--disable_tta", "--disable_progress_bar"]
+    task = ["-d", PEER_DATASET, "-c", "3d_fullres", "-f", "0", "-device", "cpu"]
+    return [program, *files, *task, "--disable_tta", "--disable_progress_bar"]
+
+
+def make_peer_model(folder: Path) -> None:
+    """Write a model folder of nnU-Net's with the plan that it makes for this data set, and random weights."""
+    import torch
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    (folder / "fold_0").mkdir(parents=True)
+    dataset = {"channel_names": {"0": "MRI"}, "labels": {"background": 0, "anterior": 1, "posterior": 2}}
+    dataset |= {"numTraining": 60, "file_ending": ".nii.gz"}
+    plans = make_peer_plans()
+    net = PlansManager(plans).get_configuration("3d_fullres")
+    torch.manual_seed(0)
+    how = (net.network_arch_class_name, net.network_arch_init_kwargs, net.network_arch_init_kwargs_req_import)
+    weights = get_network_from_plans(*how, 1, 3, deep_supervision=False).state_dict()
+    init = {"plans": plans, "configuration": "3d_fullres", "fold": 0, "dataset_json": dataset}
+    checkpoint = {"network_weights": weights, "init_args": init, "trainer_name": "nnUNetTrainer"}
+    torch.save({**checkpoint, "inference_allowed_mirroring_axes": (0, 1, 2)}, folder / "fold_0/checkpoint_final.pth")
+    (folder / "dataset.json").write_text(json.dumps(dataset))
+    (folder / "plans.json").write_text(json.dumps(plans))
+
+
+def make_peer_plans() -> dict[str, object]:
+    norm, conv, act = "torch.nn.InstanceNorm3d", "torch.nn.Conv3d", "torch.nn.LeakyReLU"
+    net = {
+        "n_stages": 4,
+        "features_per_stage": [32, 64, 128, 256],
+        "conv_op": conv,
+        "kernel_sizes": [[3, 3, 3]] * 4,
+        "strides": [[1, 1, 1]] + [[2, 2, 2]] * 3,
+        "n_conv_per_stage": [2] * 4,
+        "n_conv_per_stage_decoder": [2] * 3,
+        "conv_bias": True,
+        "norm_op": norm,
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "dropout_op": None,
+        "dropout_op_kwargs": None,
+        "nonlin": act,
+        "nonlin_kwargs": {"inplace": True},
+    }
+    unet = "dynamic_network_architectures.architectures.unet.PlainConvUNet"
+    needed = ["conv_op", "norm_op", "dropout_op", "nonlin"]
+    orders = {"data": (3, 0), "seg": (1, 0), "probabilities": (1, 0)}
+    resampling: dict[str, object] = {}
+    for what, (order, order_z) in orders.items():
+        resampling[f"resampling_fn_{what}"] = "resample_data_or_seg_to_shape"
+        how = {"is_seg": what == "seg", "order": order, "order_z": order_z, "force_separate_z": None}
+        resampling[f"resampling_fn_{what}_kwargs"] = how
+    configuration = {
+        "data_identifier": "nnUNetPlans_3d_fullres",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": 9,
+        "patch_size": list(WINDOW),
+        "median_image_size_in_voxels": [36, 50, 35],
+        "spacing": [1.0, 1.0, 1.0],
+        "normalization_schemes": ["ZScoreNormalization"],
+        "use_mask_for_norm": [False],
+        **resampling,
+        "architecture": {"network_class_name": unet, "arch_kwargs": net, "_kw_requires_import": needed},
+        "batch_dice": False,
+    }
+    return {
+        "dataset_name": PEER_DATASET,
+        "plans_name": "nnUNetPlans",
+        "original_median_spacing_after_transp": [1.0, 1.0, 1.0],
+        "original_median_shape_after_transp": [36, 50, 35],
+        "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "configurations": {"3d_fullres": configuration},
+        "experiment_planner_used": "ExperimentPlanner",
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {"0": {}},
+    }
 
 
 def measure(name: str, command: list[str], runs: int) -> dict[str, object]:

@@ -1,10 +1,11 @@
-"""Print the numbers that other packages give for the masks of `test_measure_surface.py`.
+"""Print the numbers that other packages give for the masks of `masks.py`, for `oracle.json`.
 
-pip install monai==1.6.1; python tests/measure/make_oracle.py
+pip install monai==1.6.1 surface-distance==0.1; python tests/measure/make_oracle.py > tests/measure/oracle.json
 """
 
 from __future__ import annotations
 
+import json
 import runpy
 import warnings
 from pathlib import Path
@@ -33,8 +34,17 @@ def ask_monai(prediction: ndarray, label: ndarray, spacing: tuple[float, ...]) -
     }
 
 
+def ask_surface_distance(prediction: ndarray, label: ndarray, spacing: tuple[float, ...]) -> dict[str, float]:
+    """Return DeepMind's largest distance; its surfaces lie between the voxels, and other numbers weigh their area."""
+    import surface_distance
+
+    found = surface_distance.compute_surface_distances(label, prediction, spacing)
+    return {"hd": float(surface_distance.compute_robust_hausdorff(found, 100))}
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    tests = runpy.run_path(str(Path(__file__).with_name("test_measure_surface.py")))
-    for name, (shape, spacing) in tests["CASES"].items():
-        print(f'    "{name}": {tuple(ask_monai(*tests["make_masks"](shape), spacing).values())},')
+    masks = runpy.run_path(str(Path(__file__).with_name("masks.py")))["MASKS"]
+    packages = {"monai": ask_monai, "surface_distance": ask_surface_distance}
+    found = {name: {of: ask(*pair, mm) for of, ask in packages.items()} for name, (pair, mm) in masks.items()}
+    print(json.dumps(found, indent=1))

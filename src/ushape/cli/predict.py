@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ushape.cli.imports import without_collecting
 from ushape.cli.show import listening, print_json
 from ushape.core.events import Message, count
 
@@ -61,11 +62,12 @@ def predict(
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Predict the masks of one image or many."""
-    from ushape.workflows.deliver import OutputOptions
-    from ushape.workflows.extras import Extras
-    from ushape.workflows.foreign import Foreign
-    from ushape.workflows.infer import list_failures, predict_files
-    from ushape.workflows.model import load
+    with without_collecting():
+        from ushape.workflows.deliver import OutputOptions
+        from ushape.workflows.extras import Extras
+        from ushape.workflows.foreign import Foreign
+        from ushape.workflows.infer import list_failures, predict_files
+        from ushape.workflows.model import load
 
     models = [each if recipe is None else Foreign(each, recipe) for each in (model, *(others or []))]
     loaded = load(models, device=device, mirror=mirror, threshold=threshold, postprocess=postprocess, engine=engine)

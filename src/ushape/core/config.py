@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Config(BaseModel):
     """The base of all configs: no unknown fields, no assignment after construction."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

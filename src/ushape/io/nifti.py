@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import sys
 import threading
 import zlib
 from io import BufferedIOBase
@@ -179,9 +180,19 @@ def _copy_header(like: Path, values: Shaped[ndarray, "*channels z y x"]) -> Head
 
 
 def _load_nibabel() -> Any:
-    with _LOADING:
-        import nibabel
+    """Import nibabel; without pydicom where no other thread can notice.
 
+    It would import pydicom only to read DICOM out of headers, and that takes three times as long as nibabel itself.
+    """
+    with _LOADING:
+        is_hidden = not {"nibabel", "pydicom"} & sys.modules.keys() and threading.active_count() == 1
+        if is_hidden:
+            sys.modules["pydicom"] = None  # type: ignore[assignment]
+        try:
+            import nibabel
+        finally:
+            if is_hidden:
+                del sys.modules["pydicom"]
     return nibabel
 
 
