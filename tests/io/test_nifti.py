@@ -295,13 +295,3 @@ def test_many_threads_may_read_the_first_files_of_a_program(tmp_path: Path) -> N
         "pool = ThreadPoolExecutor(8); list(pool.map(read_nifti, [Path(sys.argv[1])] * 16))"
     )
     subprocess.run([sys.executable, "-c", program, str(path)], check=True)
-
-
-def test_reading_a_volume_loads_no_dicom_and_dicom_can_be_loaded_afterwards(tmp_path: Path) -> None:
-    nib.save(nib.Nifti1Image(np.zeros((2, 3, 4), np.int16), np.eye(4)), tmp_path / "a.nii")
-    script = (
-        "import sys; from pathlib import Path; from ushape.io.nifti import read_nifti; "
-        f"print(read_nifti(Path({str(tmp_path / 'a.nii')!r})).pixels.shape, 'pydicom' in sys.modules); import pydicom"
-    )
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["(1,", "4,", "3,", "2)", "False"]

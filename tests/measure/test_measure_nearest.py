@@ -22,29 +22,36 @@ def test_distances_are_those_of_comparing_all_with_all(
 ) -> None:
     rng = np.random.default_rng(3)
     points, other = (rng.integers(0, extent, (size, 3)) for size in (count, count // 2))
-    np.testing.assert_allclose(nearest_distances(points, other, spacing), all_with_all(points, other, spacing))
+    there, back = nearest_distances(points, other, spacing)
+    np.testing.assert_allclose(there, all_with_all(points, other, spacing))
+    np.testing.assert_allclose(back, all_with_all(other, points, spacing))
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.02, 1.0), (2.0, 0.1)])
 def test_flat_sets_of_points_too(spacing: tuple[float, ...]) -> None:
     rng = np.random.default_rng(4)
     points, other = rng.integers(0, (300, 40), (2, 80, 2))
-    np.testing.assert_allclose(nearest_distances(points, other, spacing), all_with_all(points, other, spacing))
+    there, back = nearest_distances(points, other, spacing)
+    np.testing.assert_allclose(there, all_with_all(points, other, spacing))
+    np.testing.assert_allclose(back, all_with_all(other, points, spacing))
 
 
 def test_points_far_apart_are_asked_of_the_tree_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest, "_look_up", lambda *_: pytest.fail("a grid of a billion voxels"))
     points, other = np.array([[0, 0, 0]]), np.array([[1000, 1000, 1000]])
-    assert nearest_distances(points, other, (1.0, 1.0, 1.0)).tolist() == pytest.approx([1000 * 3**0.5])
+    for distances in nearest_distances(points, other, (1.0, 1.0, 1.0)):
+        assert distances.tolist() == pytest.approx([1000 * 3**0.5])
 
 
 def test_points_near_each_other_need_no_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest, "ask_tree", lambda *_: pytest.fail("a tree"))
     sheet = np.argwhere(np.ones((9, 1, 9)))
-    assert set(nearest_distances(sheet, sheet + np.array([0, 4, 0]), (1.0, 0.5, 1.0))) == {2.0}
+    there, back = nearest_distances(sheet, sheet + np.array([0, 4, 0]), (1.0, 0.5, 1.0))
+    assert {*there, *back} == {2.0}
 
 
 def test_no_points_have_no_distances_and_nothing_is_infinitely_far() -> None:
     none, some = np.zeros((0, 2), dtype=int), np.array([[1, 2], [3, 4]])
-    assert nearest_distances(none, some, (1.0, 1.0)).shape == (0,)
-    assert nearest_distances(some, none, (1.0, 1.0)).tolist() == [np.inf, np.inf]
+    there, back = nearest_distances(none, some, (1.0, 1.0))
+    assert there.shape == (0,)
+    assert back.tolist() == [np.inf, np.inf]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
@@ -36,7 +36,7 @@ class Frame:
         high = np.maximum(points.max(axis=0), other.max(axis=0)) + margin
         return cls(tuple(low.tolist()), tuple((high - low + 1).tolist()))
 
-    @property
+    @cached_property
     def strides(self) -> tuple[int, ...]:
         """How many places one voxel along each axis is."""
         return tuple(math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
@@ -47,28 +47,44 @@ class Frame:
         return flat
 
 
-def nearest_distances(points: Points, other: Points, spacing: Spacing) -> Float[ndarray, " n"]:
-    """Measure from each point to the nearest other point, ascending; inf if there is none.
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """A set of points, and their places in a frame."""
+
+    points: Points
+    places: Integer[ndarray, " n"]
+
+
+def nearest_distances(
+    points: Points, other: Points, spacing: Spacing
+) -> tuple[Float[ndarray, " n"], Float[ndarray, " m"]]:
+    """Measure from each point to the nearest other point, and back, each ascending; inf if there is none.
 
     Points near each other are looked up in a grid of one byte per voxel, the rest asks a KD-tree; so does all of it
     where the grid would be large for its points, as around two blobs far apart. Exact in any case.
 
-    >>> import numpy as np
-    >>> nearest_distances(np.array([[0, 0], [9, 0]]), np.array([[0, 1], [9, 50]]), (1.0, 0.5)).round(2)
-    array([0.5 , 9.01])
+    >>> there, back = nearest_distances(np.array([[0, 0], [9, 0]]), np.array([[0, 1], [9, 50]]), (1.0, 0.5))
+    >>> there.round(2).tolist(), back.round(2).tolist()
+    ([0.5, 9.01], [0.5, 25.0])
     """
     if not (len(points) and len(other)):
-        return np.full(len(points), np.inf)
+        return np.full(len(points), np.inf), np.full(len(other), np.inf)
     order = np.argsort(spacing, kind="stable")  # the first axis is the cheapest to follow: let it be the finest
     points, other, spacing = points[:, order], other[:, order], tuple(spacing[axis] for axis in order)
     frame = Frame.around(points, other, spacing)
     if math.prod(frame.shape) > _VOXELS_PER_POINT * (len(points) + len(other)):
-        return np.sort(ask_tree(points, other, spacing))
-    squares, is_known = _look_up(frame, points, other, spacing)
+        return np.sort(ask_tree(points, other, spacing)), np.sort(ask_tree(other, points, spacing))
+    one, two = (Cloud(each, frame.places(each)) for each in (points, other))
+    return _measure(frame, one, two, spacing), _measure(frame, two, one, spacing)
+
+
+def _measure(frame: Frame, cloud: Cloud, other: Cloud, spacing: Spacing) -> Float[ndarray, " n"]:
+    squares, is_known = _look_up(frame, cloud, other, spacing)
     distances = np.sqrt(squares)
     if not is_known.all():
-        distances[~is_known] = ask_tree(points[~is_known], other, spacing)
-    return np.sort(distances)
+        distances[~is_known] = ask_tree(cloud.points[~is_known], other.points, spacing)
+    distances.sort()
+    return distances
 
 
 def ask_tree(points: Points, other: Points, spacing: Spacing) -> Float[ndarray, " n"]:
@@ -78,13 +94,13 @@ def ask_tree(points: Points, other: Points, spacing: Spacing) -> Float[ndarray, 
 
 
 def _look_up(
-    frame: Frame, points: Points, other: Points, spacing: Spacing
+    frame: Frame, cloud: Cloud, other: Cloud, spacing: Spacing
 ) -> tuple[Float[ndarray, " n"], Bool[ndarray, " n"]]:
     """Find squared distances, looking at rows in rings around each point, the nearest first, while that can help."""
     rows = _count_rows(frame, other).ravel()
     squares = (np.arange(_UNKNOWN + 1) * spacing[0]) ** 2
     squares[_UNKNOWN] = np.inf
-    places, left, strides = frame.places(points), np.arange(len(points)), frame.strides[1:]
+    places, left, strides = cloud.places, np.arange(len(cloud.places)), np.array(frame.strides[1:], dtype=np.intp)
     found = best = squares[rows[places]]
     for ring, offsets in _rings(spacing[1:]):
         open_ = best > ring
@@ -93,17 +109,19 @@ def _look_up(
             left, places, best = left[open_], places[open_], best[open_]
         if not len(left):
             break
-        for offset in offsets:
-            step = sum(o * s for o, s in zip(offset, strides, strict=True))
-            np.minimum(best, squares[rows[places + step]] + ring, out=best)
+        first, *others = (offsets @ strides).tolist()
+        nearest = rows[places + first]
+        for step in others:
+            np.minimum(nearest, rows[places + step], out=nearest)
+        np.minimum(best, squares[nearest] + ring, out=best)
     found[left] = best
     return found, found <= min(_reach(spacing[1:]), _UNKNOWN * spacing[0]) ** 2
 
 
-def _count_rows(frame: Frame, other: Points) -> UInt8[ndarray, "*space"]:
+def _count_rows(frame: Frame, cloud: Cloud) -> UInt8[ndarray, "*space"]:
     """Count from each voxel along the first axis to the nearest point, at most `_UNKNOWN`."""
     rows = np.full(frame.shape, _UNKNOWN, dtype=np.uint8)
-    rows.ravel()[frame.places(other)] = 0
+    rows.ravel()[cloud.places] = 0
     for ordered in (rows, rows[::-1]):
         for here, before in zip(ordered[1:], ordered[:-1], strict=True):
             np.minimum(here, before + np.uint8(1), out=here)
@@ -111,12 +129,12 @@ def _count_rows(frame: Frame, other: Points) -> UInt8[ndarray, "*space"]:
 
 
 @lru_cache(maxsize=64)
-def _rings(spacing: Spacing) -> tuple[tuple[float, tuple[tuple[int, ...], ...]], ...]:
+def _rings(spacing: Spacing) -> tuple[tuple[float, Integer[ndarray, "k rest"]], ...]:
     """List squared distance and offsets of the rows around a row, the nearest first, as far as all are within reach."""
     by_ring: dict[float, list[tuple[int, ...]]] = {}
     for offset in itertools.product(*(range(-m, m + 1) for m in _margins(spacing))):
         by_ring.setdefault(math.fsum((o * s) ** 2 for o, s in zip(offset, spacing, strict=True)), []).append(offset)
-    return tuple((ring, tuple(by_ring[ring])) for ring in sorted(by_ring) if 0 < ring <= _reach(spacing) ** 2)
+    return tuple((ring, np.array(by_ring[ring])) for ring in sorted(by_ring) if 0 < ring <= _reach(spacing) ** 2)
 
 
 def _margins(spacing: Spacing) -> tuple[int, ...]:

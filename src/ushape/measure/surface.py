@@ -158,8 +158,7 @@ def surface_distances(
             f"surface distances: expected two masks of one shape and one spacing per axis, got {prediction.shape}, "
             f"{label.shape} and spacing {spacing}"
         )
-    points, other = surface_voxels(prediction), surface_voxels(label)
-    return SurfaceDistances(nearest_distances(points, other, spacing), nearest_distances(other, points, spacing))
+    return SurfaceDistances(*nearest_distances(surface_voxels(prediction), surface_voxels(label), spacing))
 
 
 def surface_voxels(mask: Bool[ndarray, "*space"]) -> Integer[ndarray, "n ndim"]:
@@ -170,12 +169,12 @@ def surface_voxels(mask: Bool[ndarray, "*space"]) -> Integer[ndarray, "n ndim"]:
     (10, 2)
     """
     box = bounding_box(mask)
-    surface = mask[box].copy()
-    middle = (slice(1, -1),) * mask.ndim
-    inner = surface[middle].copy()
+    inside = mask[box]
+    surface, middle = inside.copy(), (slice(1, -1),) * mask.ndim
+    inner = inside[middle].copy()
     for axis in range(mask.ndim):
         for side in (slice(None, -2), slice(2, None)):
-            inner &= mask[box][tuple(side if i == axis else slice(1, -1) for i in range(mask.ndim))]
+            inner &= inside[(*middle[:axis], side, *middle[axis + 1 :])]
     surface[middle] &= ~inner
     return np.argwhere(surface) + np.array([side.start for side in box])
 
@@ -188,7 +187,7 @@ def bounding_box(mask: Bool[ndarray, "*space"]) -> tuple[slice, ...]:
     (slice(1, 2, None), slice(1, 3, None))
     """
     across = bounding_box(np.logical_or.reduce(mask)) if mask.ndim > 1 else ()
-    used = np.flatnonzero(mask[:, *across].any(axis=tuple(range(1, mask.ndim))))
+    used = np.logical_or.reduce(mask[:, *across], axis=tuple(range(1, mask.ndim))).nonzero()[0]
     return (slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0), *across)
 
 
