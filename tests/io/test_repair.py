@@ -73,7 +73,9 @@ def test_a_grid_that_is_slightly_off_becomes_the_images(volumes: Path, tmp_path:
 
 
 def test_a_grid_that_is_far_off_is_left_to_the_user(volumes: Path, tmp_path: Path) -> None:
-    save_nifti(volumes / "masks" / "c1.nii.gz", TRUTH, np.eye(4))
+    off = AFFINE.copy()
+    off[0, 3] += 3 * np.linalg.norm(AFFINE[:3, :3], axis=0).min()
+    save_nifti(volumes / "masks" / "c1.nii.gz", TRUTH, off)
     assert fix_dataset(volumes, tmp_path / "new") == []
     assert [fault.severity for fault in check_dataset(tmp_path / "new")] == ["warning"]
 

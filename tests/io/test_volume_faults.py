@@ -110,9 +110,25 @@ def test_a_label_elsewhere_is_a_warning_that_says_how_far(dataset: Path) -> None
     assert (fault.severity, fault.file) == ("warning", mask(dataset, 1))
     assert "another grid than its image: 17x18x19 of 2x1x1 mm on 17x18x19 of 2x1x1 mm, 0.5 voxels off" in fault.what
     assert "a repaired copy takes over the image's header" in fault.remedy
-    moved[:3, 3] = [50, 0, 0]
+    moved[:3, 3] = [18.4, 0, 0]
     save_nifti(mask(dataset, 1), truth(1), moved)
     assert only_fault(dataset).remedy == "it will be resampled; export it on the image's grid"
+
+
+@pytest.mark.parametrize("shift", [(19.1, 0, 0), (-500, 0, 0), (0, 0, 40)], ids=str)
+def test_a_mask_beside_its_image_is_an_error_and_never_resampled_to_nothing(
+    dataset: Path, shift: tuple[float, ...]
+) -> None:
+    moved = AFFINE.copy()
+    moved[:3, 3] = shift
+    save_nifti(mask(dataset, 1), truth(1), moved)
+    fault = only_fault(dataset)
+    assert (fault.severity, fault.file) == ("error", mask(dataset, 1))
+    assert "mask lies beside its image: 17x18x19 of 2x1x1 mm on 17x18x19 of 2x1x1 mm" in fault.what
+    with pytest.raises(
+        ShapeError, match=r"case_1\.nii\.gz: expected a mask that overlaps its image .*; correct its header"
+    ):
+        load_case(find_pairs(dataset)[1], LABELS, regrid=resample_label_onto)
 
 
 @pytest.mark.parametrize("part", [np.s_[:-1], np.s_[:, 2:], np.s_[:, :, :-5]], ids=str)

@@ -28,6 +28,7 @@ def check(
     as_json: Annotated[bool, Flag("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Read every file and list what is wrong; exit code 1 if a file is faulty (instance maps need --foreground)."""
+    from ushape.core.events import count
     from ushape.io.faults import check_dataset
     from ushape.io.repair import fix_dataset
 
@@ -39,8 +40,8 @@ def check(
     else:
         for fault in faults:
             typer.echo(f"{fault.severity}: {fault}")
-        warnings = len(faults) - errors
-        typer.echo(f"{data}: {errors} errors, {warnings} warnings" if faults else f"{data}: nothing wrong")
+        found = f"{count(errors, 'error')}, {count(len(faults) - errors, 'warning')}"
+        typer.echo(f"{data}: {found if faults else 'nothing wrong'}")
         for repair in repairs:
             typer.echo(f"repaired {repair}" if repair.done else str(repair))
     raise typer.Exit(1 if errors else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,8 @@ def load_case(
         regrid: what brings a label on another grid in the world onto the image's; None refuses such labels.
     Raises:
         DataError: a file cannot be read, or holds what it must not.
-        ShapeError: image and mask differ in size, and begin at one place or nothing says where they lie.
+        ShapeError: image and mask differ in size, and begin at one place or nothing says where they lie; or the mask
+            lies beside the image.
         GridMismatch: the mask lies on another grid, and there is no `regrid`.
     """
     raster = read_pair(pair, axes=axes)
@@ -157,6 +159,11 @@ def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raste
     shift = image.geometry.shift_to(found.geometry, space) if size == space else None
     if shift is not None and shift <= SAME_GRID:
         return mask
+    if lies_beside(space, image.geometry, size, found.geometry):
+        raise ShapeError(
+            f"{path}: expected a mask that overlaps its image ({describe_grid(space, image.geometry)}), got one beside "
+            f"it ({describe_grid(size, found.geometry)}); correct its header, or export it on the image's grid"
+        )
     if regrid is not None:
         return regrid(mask, found.geometry, image.geometry, space)
     raise GridMismatch(
@@ -181,6 +188,20 @@ def is_cut_off(space: Sequence[int], grid: Geometry, size: Sequence[int], other:
     if tuple(space) == tuple(size) or (grid.ndim, grid.unit, other.unit) != (other.ndim, "mm", "mm"):
         return False
     return grid.shift_to(other, [max(pair) for pair in zip(space, size, strict=True)]) <= SAME_GRID
+
+
+def lies_beside(space: Sequence[int], grid: Geometry, size: Sequence[int], other: Geometry) -> bool:
+    """Tell whether another grid lies wholly beside a grid along one of its axes: of a mask there nothing would be left.
+
+    >>> grid = Geometry.from_affine(np.eye(3))
+    >>> far = Geometry.from_affine(np.array([[1.0, 0, 9], [0, 1, 0], [0, 0, 1]]))
+    >>> lies_beside((4, 5), grid, (4, 5), far), lies_beside((10, 5), grid, (4, 5), far)
+    (True, False)
+    """
+    corners = np.array([*itertools.product(*((-0.5, length - 0.5) for length in size))])
+    places = np.linalg.solve(grid.affine, other.affine @ np.vstack([corners.T, np.ones(len(corners))]))
+    ends = zip(places.min(axis=1), places.max(axis=1), space, strict=False)  # without the row of ones
+    return any(high < -0.5 or low > length - 0.5 for low, high, length in ends)
 
 
 def describe_grid(space: Sequence[int], geometry: Geometry) -> str:

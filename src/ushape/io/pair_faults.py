@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ushape.core.case import Geometry
-from ushape.io.cases import CUT_OFF, describe_grid, is_cut_off
+from ushape.io.cases import CUT_OFF, describe_grid, is_cut_off, lies_beside
 from ushape.io.facts import ImageFacts, MaskFacts
 from ushape.io.findings import Fault, Look
 from ushape.io.listing import show_size
@@ -78,6 +78,9 @@ def _judge_grids(path: Path, image: ImageFacts, mask: MaskFacts) -> list[Fault]:
         return []
     grids = f"{describe_grid(mask.space, mask.geometry)} on {describe_grid(image.space, image.geometry)}"
     off = f", {image.geometry.shift_to(mask.geometry, image.space):.3g} voxels off" * (image.space == mask.space)
+    if lies_beside(image.space, image.geometry, mask.space, mask.geometry):
+        remedy = "correct its header, or export it on the image's grid"
+        return [Fault("error", path, f"mask lies beside its image: {grids}{off}", remedy)]
     remedy = "it will be resampled; export it on the image's grid"
     if has_near_grid(image, mask):
         remedy = "it will be resampled; a repaired copy takes over the image's header"
