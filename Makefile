@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/ready
 ENCODERS := .venv-encoders
 NEEDS_DATA := benchmarks/real_images.py
-NEEDS_MORE := $(addprefix benchmarks/,instances.py measures.py dicom_round_trip.py engines.py compression.py)
+NEEDS_MORE := $(addprefix benchmarks/,instances.py measures.py dicom_round_trip.py engines.py engine_row.py compression.py)
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
@@ -43,7 +43,7 @@ bench: $(READY)
 	$(if $(DATA),$(BIN)/python $(NEEDS_DATA) --data "$(DATA)",@echo "$(NEEDS_DATA): make bench DATA=DIR")
 
 test-encoders: $(ENCODERS)/ready
-	$(ENCODERS)/bin/python -m pytest -m encoders tests/nets/test_nets_timm.py
+	$(ENCODERS)/bin/python -m pytest -m encoders tests/nets/test_nets_timm.py tests/deploy/test_swin.py
 
 clean:
 	rm -rf .venv $(ENCODERS) $(CACHES)

@@ -58,7 +58,8 @@ def make_model(path: Path) -> Path:
     from ushape.core.labels import Labels
     from ushape.core.model_file import ModelHeader, write_model
     from ushape.nets.presets import build, preset
-    from ushape.plan.recipe import DataConfig, Recipe, to_toml
+    from ushape.plan.data import DataConfig
+    from ushape.plan.recipe import Recipe, to_toml
     from ushape.predict.predictor import PredictConfig
     from ushape.predict.windows import WindowConfig
 

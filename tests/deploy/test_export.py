@@ -13,8 +13,9 @@ from ushape.core.errors import ConfigError, ExportError
 from ushape.core.exported import ExportPrecision
 from ushape.core.model_file import read_header, read_weights, write_model
 from ushape.deploy import parity
+from ushape.plan.usage import read_usage
 from ushape.predict.exported import read_export
-from ushape.predict.openvino_engine import OpenVinoEngine
+from ushape.predict.openvino_engine import OpenVinoGraph
 from ushape.workflows import formats
 from ushape.workflows.export import ExportRequest, export
 from ushape.workflows.model import Model, load
@@ -39,18 +40,25 @@ UNPADDED = {
     "predict.window.size": [44, 44],
     "patches.size": [44, 44],
 }
+TRANSFORMER = {
+    **FLAT,
+    "patches.size": [40, 48],
+    "net.bottleneck": "transformer",
+    "net.transformer": {"width": 8, "depth": 1, "heads": 2, "hidden": 16, "grid": 3},
+}
 CASES: list[tuple[str, ExportPrecision, dict[str, Any]]] = [
     ("onnx", "fp16", {**FLAT, "net.classes": 1, "head": "sigmoid"}),
     ("openvino", "bf16", FLAT),
     ("openvino", "fp32", SOLID),
     ("onnx", "fp32", UNPADDED),
+    ("onnx", "fp32", TRANSFORMER),
 ]
 WORST = {"fp32": 1e-3, "fp16": 5e-3, "bf16": 0.2}
 
 
 def in_torch(file: Path) -> Model:
     stored = read_model(file)
-    return Model(Running(stored.recipe, stored.reference()), stored.recipe.predict)
+    return Model(Running(read_usage(stored.header.recipe, "file"), stored.reference()), stored.recipe.predict)
 
 
 @pytest.mark.slow
@@ -87,8 +95,8 @@ def test_a_file_s_metadata_are_the_model_s_header_and_the_comparison(files: Path
 def test_what_fails_the_comparison_is_not_written(
     recorded: None, learnt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planted = OpenVinoEngine._run
-    monkeypatch.setattr(OpenVinoEngine, "_run", lambda self, windows: planted(self, windows) * 1.1)
+    planted = OpenVinoGraph.run
+    monkeypatch.setattr(OpenVinoGraph, "run", lambda self, windows: planted(self, windows) * 1.1)
     with pytest.raises(ExportError, match=r"nothing was written"):
         export(ExportRequest(learnt, "openvino", output=tmp_path / "net.xml"))
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,8 @@ from tests.test_architecture import WITHOUT_TORCH, run_python
 from ushape.core.errors import ConfigError, MissingExtra, ModelFileError, UshapeError
 from ushape.core.files import read_json
 from ushape.io.images import read_mask
-from ushape.predict.onnx_engine import OnnxEngine
+from ushape.predict.graph_engine import GraphEngine
+from ushape.predict.onnx_engine import OnnxGraph
 from ushape.workflows import speed
 from ushape.workflows.foreign import Foreign
 from ushape.workflows.model import load
@@ -176,8 +177,8 @@ def test_a_graph_of_a_fixed_batch_takes_any_number_of_windows(files: Path, tmp_p
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
     onnx.save(graph, str(tmp_path / "two.onnx"))
     windows = np.random.default_rng(0).standard_normal((5, 1, 32, 40), dtype=np.float32)
-    got = OnnxEngine(tmp_path / "two.onnx", 2)(windows)
-    assert np.abs(got - OnnxEngine(files / "model.onnx", 2)(windows)).max() < 1e-5
+    got = GraphEngine(OnnxGraph(tmp_path / "two.onnx"), 2)(windows)
+    assert np.abs(got - GraphEngine(OnnxGraph(files / "model.onnx"), 2)(windows)).max() < 1e-5
 
 
 def test_info_tells_of_exported_files_without_torch(files: Path) -> None:
@@ -187,14 +188,20 @@ def test_info_tells_of_exported_files_without_torch(files: Path) -> None:
     assert len(told["export"]["parity"]) == 3
 
 
+def test_exported_files_predict_without_torch(files: Path, blobs_data: Path) -> None:
+    image = blobs_data / "images" / "case1.png"
+    lines = [f"predict {name} {image} -o {files / 'masks'}{name} --mirror" for name in ("model.onnx", "model.xml")]
+    run_python(WITHOUT_TORCH, *lines, folder=files)
+
+
 def test_nothing_is_kept_to_be_sent_to_the_makers_of_the_runtimes(files: Path, tmp_path: Path) -> None:
     names = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
     silent = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
     code = (
         "import pathlib, sys\n"
-        "from ushape.predict.onnx_engine import OnnxEngine\n"
+        "from ushape.predict.onnx_engine import OnnxGraph\n"
         "from ushape.predict.runtimes import import_openvino\n"
-        "OnnxEngine(pathlib.Path(sys.argv[1]), 2)\n"
+        "OnnxGraph(pathlib.Path(sys.argv[1]))\n"
         "import_openvino('a test')\n"
         "assert 'stub' in sys.modules['openvino.tools.ovc.telemetry_utils'].tm.__name__"
     )

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from ushape.core.cores import usable_cores
 from ushape.core.errors import ConfigError
 from ushape.core.layout import lay_out, memory_format
 from ushape.train import probe
-from ushape.train.probe import choose_device, machine_facts, probe_precision, usable_cores, use_threads
+from ushape.train.probe import choose_device, machine_facts, probe_precision, use_threads
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:

@@ -7,7 +7,9 @@ from ushape.losses.compose import LossConfig
 from ushape.losses.terms import CrossEntropyConfig
 from ushape.nets.config import UNetConfig
 from ushape.patches.sampler import PatchConfig
-from ushape.plan.recipe import DataConfig, Recipe
+from ushape.plan.data import DataConfig
+from ushape.plan.recipe import Recipe
+from ushape.plan.usage import make_usage
 from ushape.predict.predictor import PredictConfig
 from ushape.predict.windows import WindowConfig
 from ushape.prep.pipeline import PrepConfig
@@ -41,7 +43,7 @@ def identity_model(ndim: int, labels: Labels | None = None, **prep: object) -> M
         patches=PatchConfig(size=size),
         predict=PredictConfig(window=WindowConfig(size=size), threshold=(0.5, 0.5) if may_overlap else "argmax"),
     )
-    return Model(Running(recipe, Bright()), recipe.predict)
+    return Model(Running(make_usage(recipe.model_dump(mode="json"), "recipe"), Bright()), recipe.predict)
 
 
 def expected(values: np.ndarray) -> np.ndarray:

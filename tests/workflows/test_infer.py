@@ -19,10 +19,10 @@ from ushape.io.images import read_image, read_mask
 from ushape.patches.augment import AugmentConfig
 from ushape.patches.warp import WarpConfig
 from ushape.plan.recipe import Recipe
+from ushape.plan.usage import Usage, make_usage
 from ushape.predict.compose import Mirrored
 from ushape.predict.postprocess import MinSize
 from ushape.workflows.deliver import OutputOptions
-from ushape.workflows.engine import mirror_axes
 from ushape.workflows.extras import Extras
 from ushape.workflows.infer import list_failures, predict_files
 from ushape.workflows.model import Model, load
@@ -242,14 +242,15 @@ def test_mirroring_makes_the_prediction_commute_with_flips(model_file: Path) -> 
 
 
 def test_what_training_never_flipped_is_not_mirrored() -> None:
-    def recipe(**warp: object) -> Recipe:
-        return Recipe(augment=AugmentConfig(warp=WarpConfig.model_validate(warp)))
+    def usage(**warp: object) -> Usage:
+        recipe = Recipe(augment=AugmentConfig(warp=WarpConfig.model_validate(warp)))
+        return make_usage(recipe.model_dump(mode="json"), "recipe")
 
-    assert mirror_axes(recipe()) == (0, 1)
-    assert mirror_axes(recipe(flip_axes=(1,))) == (1,)
-    for tells_sides_apart in (recipe(flip=False), recipe(flip_axes=())):
+    assert usage().mirror_axes() == (0, 1)
+    assert usage(flip_axes=(1,)).mirror_axes() == (1,)
+    for tells_sides_apart in (usage(flip=False), usage(flip_axes=())):
         with pytest.raises(ConfigError, match=r"predict\.mirror: expected a model trained with flips.* leave"):
-            mirror_axes(tells_sides_apart)
+            tells_sides_apart.mirror_axes()
 
 
 def test_mirroring_follows_the_axes_of_training(model_file: Path, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from ushape.core.labels import Labels
 from ushape.io import large, tiled
 from ushape.io.images import read_mask
 from ushape.nets.config import UNetConfig
-from ushape.plan.recipe import DataConfig, Recipe
+from ushape.plan.data import DataConfig
+from ushape.plan.recipe import Recipe
+from ushape.plan.usage import make_usage
 from ushape.predict.postprocess import Largest
 from ushape.predict.predictor import PredictConfig
 from ushape.predict.windows import WindowConfig
@@ -38,7 +40,7 @@ def make_model(ndim: int, channels: int, **prep: object) -> Model:
         patches={"size": SIZE[ndim]},
         predict=PredictConfig(window=WindowConfig(size=SIZE[ndim], overlap=0.25, batch=2)),
     )
-    return Model(Running(recipe, Position(3)), recipe.predict)
+    return Model(Running(make_usage(recipe.model_dump(mode="json"), "recipe"), Position(3)), recipe.predict)
 
 
 def write_tiff(path: Path) -> None:

@@ -32,8 +32,8 @@ class Quantised:
     """A quantised graph.
 
     Attributes:
-        layers: how many layers there are that could be quantised.
-        kept: those that stayed in floating point.
+        layers: how many layers there are that could be quantised: all but the first.
+        kept: those of them that stayed in floating point.
     """
 
     graph: Any
@@ -61,25 +61,26 @@ Dice = Callable[[Any], float]
 def quantise_onnx(graph: Any, windows: Sequence[ndarray], dice: Dice, promise: Promise) -> Quantised:
     """Quantise the convolutions of an ONNX graph per channel, with QDQ nodes; keep the worst as they are if need be.
 
-    The layers whose outputs are disturbed most are kept: none at first, then 1, 2, 4, ... of them, at most half.
+    The first layer is kept in any case: images have a wider range than what norms make, and it costs next to nothing.
+    Then the layers whose outputs are disturbed most are kept: none at first, then 1, 2, 4, ... of them, at most half.
 
     Raises:
         ExportError: half of the layers kept are not enough.
     """
-    names = [node.name for node in graph.graph.node if node.op_type in LAYERS]
-    quantised = quantise_static(graph, windows, ())
+    first, *others = [node.name for node in graph.graph.node if node.op_type in LAYERS]
+    quantised = quantise_static(graph, windows, [first])
     if dice(quantised) >= promise.lowest:
-        return Quantised(quantised, len(names), ())
-    ranked = rank_layers(graph, quantised, windows[:_RANKING_WINDOWS])
+        return Quantised(quantised, len(others), ())
+    ranked = [name for name in rank_layers(graph, quantised, windows[:_RANKING_WINDOWS]) if name != first]
     count, found = 1, 0.0
-    while count <= len(names) // 2:
-        quantised = quantise_static(graph, windows, ranked[:count])
+    while count <= len(others) // 2:
+        quantised = quantise_static(graph, windows, [first, *ranked[:count]])
         found = dice(quantised)
         if found >= promise.lowest:
-            return Quantised(quantised, len(names), tuple(ranked[:count]))
+            return Quantised(quantised, len(others), tuple(ranked[:count]))
         count *= 2
     raise ExportError(
-        f"int8: with {count // 2} of {len(names)} layers left in float32 the Dice is {found:.4f}, below the promised "
+        f"int8: with {count // 2} of {len(others)} layers left in float32 the Dice is {found:.4f}, below the promised "
         f"{promise.lowest:.4f}; nothing was written; give a larger --max-drop, more cases, or --to openvino"
     )
 
@@ -161,6 +162,7 @@ def quantise_openvino(model: Any, windows: Sequence[ndarray], dice: Dice, promis
     import_openvino("quantising")  # without its telemetry, and so without nncf's
     nncf = require("nncf", "deploy", "quantising for OpenVINO")
     nncf.set_log_level(logging.ERROR)
+    first, *others = [node for node in model.get_ordered_ops() if node.get_type_name() in _OPENVINO_LAYERS]
     with quiet_quantiser():
         done = nncf.quantize_with_accuracy_control(
             model,
@@ -169,15 +171,37 @@ def quantise_openvino(model: Any, windows: Sequence[ndarray], dice: Dice, promis
             validation_fn=lambda compiled, _: dice(compiled),
             max_drop=max(promise.before - promise.lowest, 0.0),
             subset_size=len(windows),
+            ignored_scope=nncf.IgnoredScope(names=[first.get_friendly_name()]),
         )
-    layers = [node for node in done.get_ops() if node.get_type_name() in _OPENVINO_LAYERS]
+    quantise_behind_pads(done)
+    names = {node.get_friendly_name() for node in others}
+    layers = [node for node in done.get_ordered_ops() if node.get_friendly_name() in names]
     kept = tuple(node.get_friendly_name() for node in layers if not _is_quantised(node))
     if len(kept) > len(layers) // 2:
         raise ExportError(
             f"int8: {len(kept)} of {len(layers)} layers had to stay in floating point for a Dice of "
             f"{promise.lowest:.4f}; nothing was written; give a larger --max-drop, or more cases to calibrate with"
         )
-    return Quantised(done, len(layers), kept)
+    return Quantised(done, len(others), kept)
+
+
+def quantise_behind_pads(model: Any) -> None:
+    """Move what quantises from before a padding with zeros to behind it; not a value changes, for zero stays zero.
+
+    OpenVINO pads in floating point only. What follows, the concatenation with a skip and the large convolution that
+    reads it, then stays in floating point too, unless the numbers are quantised again.
+    """
+    openvino = import_openvino("quantising")
+    for pad in [node for node in model.get_ops() if node.get_type_name() == "Pad"]:
+        quantiser, readers = pad.input_value(0).get_node(), pad.output(0).get_target_inputs()
+        if quantiser.get_type_name() != "FakeQuantize":
+            continue
+        ranges, levels = [quantiser.input_value(index) for index in range(1, 5)], quantiser.get_levels()
+        moved = openvino.opset13.fake_quantize(pad.output(0), *ranges, levels)
+        for reader in readers:
+            reader.replace_source_output(moved.output(0))
+        pad.input(0).replace_source_output(quantiser.input_value(0))
+    model.validate_nodes_and_infer_types()
 
 
 def _is_quantised(layer: Any) -> bool:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import tomlkit
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from tomlkit.container import Container
 from tomlkit.items import Item, Table
 
 from ushape.core.config import Config, parse_config
 from ushape.core.errors import ConfigError
-from ushape.core.labels import Labels
 from ushape.losses.compose import LossConfig
 from ushape.nets.config import UNetConfig
 from ushape.patches.augment import AugmentConfig
 from ushape.patches.sampler import PatchConfig
+from ushape.plan.data import DataConfig
+from ushape.plan.toml import parse_toml
 from ushape.predict.predictor import PredictConfig
 from ushape.prep.pipeline import PrepConfig
 from ushape.train.config import TrainConfig
@@ -26,31 +26,6 @@ from ushape.train.config import TrainConfig
 Head = Literal["softmax", "sigmoid"]
 REPLACED_WHOLE = ("loss", "schedule")
 """Tables of which a recipe file replaces all that the plan chose: naming one loss means not the others."""
-
-
-class DataConfig(Config):
-    """What the images and labels are.
-
-    Attributes:
-        channels: of every image; gray images are repeated to fill colour channels.
-        labels: the classes and their numbers in the mask files.
-        fold: which cases validate: "share" takes some at random, a number that fold of `folds` (counted from 0), "all"
-            each fold in turn, for an ensemble, "none" nothing: every case trains.
-        folds: into how many parts of equal size the cases are dealt for a fold.
-        validation: share of the cases that validate under fold "share"; single cases train without validation.
-        groups: regular expression that finds the patient in a case's name; patients are never split. "" for none.
-        axes: what the axes of the files' arrays are, such as "ZYX" for a TIFF that does not say; "" believes the file.
-        strict: refuse a label that lies on another grid than its image; else it is resampled, with a warning.
-    """
-
-    channels: Annotated[int, Field(ge=1)] = 1
-    labels: Labels = Labels()
-    fold: Annotated[int, Field(ge=0)] | Literal["share", "all", "none"] = "share"
-    folds: Annotated[int, Field(ge=2)] = 5
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    groups: str = ""
-    axes: str = ""
-    strict: bool = False
 
 
 class Recipe(Config):
@@ -138,14 +113,6 @@ def read_recipe(text: str, where: str) -> Recipe:
         ConfigError: it is no TOML, or holds a name or value that does not exist.
     """
     return parse_config(Recipe, parse_toml(text, where), where)
-
-
-def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """Read TOML, with the file named in the error."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: not valid TOML ({error}); correct that line") from None
 
 
 def read_file(path: Path) -> str:

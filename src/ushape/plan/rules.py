@@ -10,11 +10,12 @@ from ushape.losses.terms import CrossEntropyConfig, DiceConfig
 from ushape.nets.blocks import BlockConfig
 from ushape.nets.config import UNetConfig
 from ushape.patches.sampler import PatchConfig
+from ushape.plan.data import DataConfig
 from ushape.plan.decision import Decision
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.intensity import choose_intensity, find_ct
 from ushape.plan.motion import plan_augment
-from ushape.plan.recipe import DataConfig, Reasons, Recipe
+from ushape.plan.recipe import Reasons, Recipe
 from ushape.plan.shape import (
     choose_kernels,
     choose_patch_size,

@@ -1,4 +1,4 @@
-"""ONNX Runtime as an engine."""
+"""Graphs in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -11,41 +11,30 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ushape.core.errors import ModelFileError, first_line, require
-from ushape.predict.arrays import finish_outputs, run_portions
 from ushape.predict.runtimes import import_onnxruntime
 
 _FAULTS = ("Fail", "InvalidArgument", "InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NotImplemented")
 """The errors of ONNX Runtime; they share no base but Exception."""
 
 
-class OnnxEngine:
-    """Run an ONNX file on the CPU.
+class OnnxGraph:
+    """An ONNX file in ONNX Runtime, on the CPU."""
 
-    A graph with a fixed batch gets its windows in portions of it, the last one filled up.
-    """
-
-    def __init__(self, path: Path, classes: int, *, margin: tuple[int, ...] = (), threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
         self._session, self._path = open_session(path, threads), path
-        feed = self._session.get_inputs()[0]
-        self._name, sizes = feed.name, [size if isinstance(size, int) else 0 for size in feed.shape]
-        self._batch, self.channels, self.window = sizes[0], sizes[1], tuple(sizes[2:]) if all(sizes[2:]) else ()
-        self.ndim, out = len(sizes) - 2, self._session.get_outputs()[0].shape
+        feed, out = self._session.get_inputs()[0], self._session.get_outputs()[0].shape
+        self._name = feed.name
+        self.inputs = tuple(size if isinstance(size, int) else 0 for size in feed.shape)
         self.outputs = out[1] if len(out) > 1 and isinstance(out[1], int) else 0
-        self.classes, self.margin = classes, margin
-        self.has_probabilities = False
 
-    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
-        """Return the probabilities of a batch of windows.
+    def run(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b outputs *inner"]:
+        """Return the first output of the graph.
 
         Raises:
             ModelFileError: the graph does not take these windows.
         """
-        outputs = run_portions(self._run, windows, self._batch)
-        return finish_outputs(outputs, self.classes, activated=self.has_probabilities)
-
-    def _run(self, windows: ndarray) -> ndarray:
         try:
-            return np.asarray(self._session.run(None, {self._name: np.ascontiguousarray(windows)})[0])
+            return np.asarray(self._session.run(None, {self._name: windows})[0])
         except _faults() as error:
             raise ModelFileError(
                 f"{self._path}: cannot be run on windows of shape {windows.shape} ({first_line(error)}); "

@@ -1,4 +1,4 @@
-"""OpenVINO as an engine."""
+"""Graphs in OpenVINO."""
 
 from __future__ import annotations
 
@@ -13,37 +13,28 @@ from numpy import ndarray
 
 from ushape.core.errors import ModelFileError
 from ushape.core.exported import ExportPrecision
-from ushape.predict.arrays import finish_outputs, run_portions
 from ushape.predict.runtimes import import_openvino
 
 HINTS: dict[ExportPrecision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 """What OpenVINO computes in where a layer is not quantised; a CPU without f16 takes float32 for it."""
 
 
-class OpenVinoEngine:
-    """Run a compiled model of OpenVINO; `compile_model` makes one of a file."""
+class OpenVinoGraph:
+    """A compiled model of OpenVINO; `compile_model` makes one of a file."""
 
-    def __init__(self, compiled: Any, classes: int, *, margin: tuple[int, ...] = (), name: str = "model") -> None:
-        self._compiled, self._where = compiled, name
-        sizes = [axis.get_length() if axis.is_static else 0 for axis in compiled.input(0).partial_shape]
-        self._batch, self.channels, self.window = sizes[0], sizes[1], tuple(sizes[2:]) if all(sizes[2:]) else ()
-        self.ndim, out = len(sizes) - 2, compiled.output(0).partial_shape
+    def __init__(self, compiled: Any, name: str = "model") -> None:
+        self._compiled, self._where, out = compiled, name, compiled.output(0).partial_shape
+        self.inputs = tuple(axis.get_length() if axis.is_static else 0 for axis in compiled.input(0).partial_shape)
         self.outputs = out[1].get_length() if len(out) > 1 and out[1].is_static else 0
-        self.classes, self.margin = classes, margin
-        self.has_probabilities = False
 
-    def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
-        """Return the probabilities of a batch of windows.
+    def run(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b outputs *inner"]:
+        """Return a copy of the first output of the graph; the runtime uses its own again.
 
         Raises:
             ModelFileError: the graph does not take these windows.
         """
-        outputs = run_portions(self._run, windows, self._batch)
-        return finish_outputs(outputs, self.classes, activated=self.has_probabilities)
-
-    def _run(self, windows: ndarray) -> ndarray:
         try:
-            return np.array(self._compiled(np.ascontiguousarray(windows))[0])
+            return np.array(self._compiled(windows)[0])
         except RuntimeError as error:
             raise ModelFileError(
                 f"{self._where}: cannot be run on windows of shape {windows.shape} ({_last_line(error)}); "

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ushape.core.config import choose
+from ushape.core.cores import usable_cores
 from ushape.core.errors import ConfigError
 from ushape.core.layout import lay_out, memory_format
 
@@ -87,11 +88,6 @@ def choose_device(device: str) -> str:
     if not is_there():
         raise ConfigError(f"--device {device}: expected a device that torch sees, got none; try --device auto")
     return device
-
-
-def usable_cores() -> int:
-    """Count the cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_threads(count: int) -> None:

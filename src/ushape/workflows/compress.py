@@ -17,7 +17,8 @@ from ushape.workflows.calibration import Trials, load_trials
 from ushape.workflows.design import FitRequest
 from ushape.workflows.fit import fit
 from ushape.workflows.sizes import Size, measure_size, tell_size
-from ushape.workflows.stored import StoredModel, model_path, read_model
+from ushape.workflows.source import model_path
+from ushape.workflows.stored import StoredModel, read_model
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from ushape.core.events import Listener
 from ushape.losses.compose import Loss
 from ushape.plan.balance import fill_class_weights
 from ushape.plan.reasons import explain_habits, show_decisions, value_at
-from ushape.plan.recipe import Reasons, Recipe, list_settings, overlay_recipe, parse_toml, read_file, to_toml
+from ushape.plan.recipe import Reasons, Recipe, list_settings, overlay_recipe, read_file, to_toml
 from ushape.plan.rules import make_plan
+from ushape.plan.toml import parse_toml
 from ushape.workflows.engine import check_sizes
 from ushape.workflows.survey import DataSet, survey
 from ushape.workflows.tune import plan_from

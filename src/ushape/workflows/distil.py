@@ -8,7 +8,7 @@ from ushape.core.events import Listener
 from ushape.nets.presets import preset
 from ushape.workflows.compress import CompressRequest, read_request, train_smaller
 from ushape.workflows.sizes import Size, measure_size
-from ushape.workflows.stored import model_path
+from ushape.workflows.source import model_path
 
 
 def distil_model(request: CompressRequest, student: str, listener: Listener) -> tuple[Path, list[Size]]:

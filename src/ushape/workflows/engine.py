@@ -16,22 +16,6 @@ def make_engine(net: nn.Module, recipe: Recipe, device: str) -> TorchEngine:
     return TorchEngine(net, count, margin=margin, device=device, precision=default_precision(device))
 
 
-def mirror_axes(recipe: Recipe) -> tuple[int, ...]:
-    """Return the axes along which images may be mirrored for prediction: those that training flipped.
-
-    Raises:
-        ConfigError: training flipped none, so that the network tells left from right.
-    """
-    warp, ndim = recipe.augment.warp, recipe.net.ndim
-    axes = tuple(range(ndim)) if warp.flip_axes == "all" else tuple(sorted(set(warp.flip_axes)))
-    if not warp.flip or not axes:
-        raise ConfigError(
-            "predict.mirror: expected a model trained with flips, got one that tells the sides apart "
-            "(augment.warp.flip); leave --mirror out"
-        )
-    return axes
-
-
 def window_margin(recipe: Recipe) -> tuple[int, ...]:
     """Return what unpadded convolutions take off a window at each side; () for padded ones."""
     if not is_unpadded(recipe):

@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ushape.core.errors import ConfigError
-from ushape.plan.recipe import Recipe
+from ushape.plan.usage import Usage
 from ushape.predict.compose import Ensemble
 from ushape.predict.engines import Engine
 from ushape.workflows.foreign import Foreign, ModelPath
 from ushape.workflows.runtime import Running, run_model
-from ushape.workflows.stored import model_path
+from ushape.workflows.source import model_path
 
-SHARED: dict[str, Callable[[Recipe], object]] = {
-    "number of axes": lambda recipe: recipe.net.ndim,
-    "data.channels": lambda recipe: recipe.data.channels,
-    "data.labels": lambda recipe: recipe.data.labels,
-    "prep": lambda recipe: recipe.prep,
+SHARED: dict[str, Callable[[Usage], object]] = {
+    "number of axes": lambda usage: usage.ndim,
+    "data.channels": lambda usage: usage.data.channels,
+    "data.labels": lambda usage: usage.data.labels,
+    "prep": lambda usage: usage.prep,
 }
 """What models must agree in, and where a recipe says it. The networks may differ in all else."""
 
@@ -39,13 +39,13 @@ def join_models(files: Sequence[Path], models: Sequence[Running]) -> Running:
     first = models[0]
     for file, model in zip(files[1:], models[1:], strict=True):
         for what, choice in SHARED.items():
-            if choice(model.recipe) != choice(first.recipe):
+            if choice(model.usage) != choice(first.usage):
                 raise _differ(file, files[0], what)
-        fixed = [(one.engine.margin, one.engine.window, one.recipe.predict.window.size) for one in (first, model)]
+        fixed = [(one.engine.margin, one.engine.window, one.usage.predict.window.size) for one in (first, model)]
         if fixed[0] != fixed[1] and any(any(margin) or window for margin, window, _ in fixed):
             raise _differ(file, files[0], "window size, since networks among them take no other")
     engines = [engine for model in models for engine in _members(model.engine)]
-    return Running(first.recipe, Ensemble(engines) if len(engines) > 1 else engines[0], first.told)
+    return Running(first.usage, Ensemble(engines) if len(engines) > 1 else engines[0], first.told)
 
 
 def _members(engine: Engine) -> tuple[Engine, ...]:

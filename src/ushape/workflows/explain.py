@@ -14,8 +14,9 @@ from ushape.workflows.explanation import Explanation
 from ushape.workflows.looking import explain_region, judge_gates, probe_window
 from ushape.workflows.pick import name_class, pick_class
 from ushape.workflows.scene import Scene, open_scene
+from ushape.workflows.source import model_path
 from ushape.workflows.spot import Spot, lay_window
-from ushape.workflows.stored import model_path, read_model
+from ushape.workflows.stored import read_model
 from ushape.workflows.telling import write_explanation
 
 

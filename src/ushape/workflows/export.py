@@ -16,7 +16,8 @@ from ushape.io.layouts import show_size
 from ushape.workflows.calibration import load_trials
 from ushape.workflows.formats import FORMATS, Format, Graph, make_dynamic
 from ushape.workflows.quantise import Quantiser
-from ushape.workflows.stored import StoredModel, model_path, read_model
+from ushape.workflows.source import model_path
+from ushape.workflows.stored import StoredModel, read_model
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _write(graph: Graph, form: Format, stored: StoredModel, facts: ExportFacts, 
     with atomic_path(path) as temporary:
         try:
             form.write(graph, export_text(stored.header, facts), temporary, facts.precision)
-            engine = form.open(temporary, stored.recipe, facts.precision)
+            engine = form.open(temporary, stored, facts.precision)
             facts = replace(facts, parity=compare(engine, stored.reference(), trials, stored.recipe.data.channels))
             check_parity(facts.parity, facts.precision)
             form.write(graph, export_text(stored.header, facts), temporary, facts.precision)

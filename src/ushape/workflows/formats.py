@@ -7,23 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from ushape.core.errors import ExportError
 from ushape.core.events import Listener, Message
 from ushape.core.exported import ExportPrecision
 from ushape.deploy.onnx import halve_weights, make_graph, write_onnx
 from ushape.deploy.openvino import convert_graph, write_openvino
 from ushape.io.layouts import show_size
-from ushape.plan.recipe import Recipe
-from ushape.predict.onnx_engine import OnnxEngine
-from ushape.predict.openvino_engine import OpenVinoEngine, compile_model, read_model
+from ushape.predict.graph_engine import GraphEngine
 from ushape.workflows.engine import window_margin
+from ushape.workflows.openers import OPENERS
 from ushape.workflows.stored import StoredModel
 
 Graph = Any
 """A graph of onnx or a model of OpenVINO."""
-Exported = OnnxEngine | OpenVinoEngine
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,6 @@ class Format:
         refusal: why it has no others.
         convert: make its graph of an ONNX graph.
         write: a graph with metadata to a path.
-        open: a file as an engine.
     """
 
     name: Literal["onnx", "openvino"]
@@ -46,7 +41,11 @@ class Format:
     refusal: str
     convert: Callable[[Any], Graph]
     write: Callable[[Graph, Mapping[str, str], Path, ExportPrecision], None]
-    open: Callable[[Path, Recipe, ExportPrecision], Exported]
+
+    def open(self, path: Path, stored: StoredModel, precision: ExportPrecision) -> GraphEngine:
+        """Open the file of a model as an engine."""
+        classes, margin = stored.recipe.data.labels.count, window_margin(stored.recipe)
+        return OPENERS[self.name](path, classes, margin, precision)
 
 
 def make_dynamic(form: Format, stored: StoredModel, listener: Listener) -> tuple[Graph, bool]:
@@ -64,17 +63,6 @@ def make_dynamic(form: Format, stored: StoredModel, listener: Listener) -> tuple
         return form.convert(graph), False
 
 
-def open_onnx(path: Path, recipe: Recipe, _: ExportPrecision) -> OnnxEngine:
-    """Open an ONNX file in ONNX Runtime, with as many threads as torch has; the graph has its precision in it."""
-    return OnnxEngine(path, recipe.data.labels.count, margin=window_margin(recipe), threads=torch.get_num_threads())
-
-
-def open_openvino(path: Path, recipe: Recipe, precision: ExportPrecision) -> OpenVinoEngine:
-    """Open an OpenVINO or ONNX file in OpenVINO, with as many threads as torch has."""
-    compiled = compile_model(read_model(path), precision, torch.get_num_threads(), str(path))
-    return OpenVinoEngine(compiled, recipe.data.labels.count, margin=window_margin(recipe), name=str(path))
-
-
 def _write_onnx(graph: Graph, metadata: Mapping[str, str], path: Path, precision: ExportPrecision) -> None:
     write_onnx(halve_weights(graph) if precision == "fp16" else graph, metadata, path)
 
@@ -82,10 +70,10 @@ def _write_onnx(graph: Graph, metadata: Mapping[str, str], path: Path, precision
 FORMATS: dict[str, Format] = {
     "onnx": Format(
         "onnx", ".onnx", "", ("fp32", "fp16", "int8"), "ONNX Runtime has no bf16 convolutions on a CPU, OpenVINO has",
-        lambda graph: graph, _write_onnx, open_onnx,
+        lambda graph: graph, _write_onnx,
     ),
     "openvino": Format(
         "openvino", ".xml", ".bin", ("fp32", "fp16", "bf16", "int8"), "unknown",
-        convert_graph, write_openvino, open_openvino,
+        convert_graph, write_openvino,
     ),
 }  # fmt: skip

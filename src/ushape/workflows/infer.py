@@ -43,13 +43,13 @@ def predict_files(
         DataError: there is nothing to predict.
         OutputError: the output is the folder of the images, or cannot be written.
     """
-    labels = model.recipe.data.labels
+    labels = model.usage.data.labels
     check_extras(options.extras, labels)
-    targets = choose_targets(source, output, model.recipe.data.channels, series=options.series, ending=options.ending)
+    targets = choose_targets(source, output, model.usage.data.channels, series=options.series, ending=options.ending)
     skipped = [target for target in targets if options.skip_existing and target.is_done(labels)]
     todo = [target for target in targets if target not in skipped]
     if model.mirrored:
-        along = " and ".join(AXIS_NAMES[-model.recipe.net.ndim :][axis] for axis in model.mirrored)
+        along = " and ".join(AXIS_NAMES[-model.usage.ndim :][axis] for axis in model.mirrored)
         listener(Message(f"averaging over {2 ** len(model.mirrored)} mirror images, along {along} as in training"))
     masks_only = replace(options, skip_existing=False) == OutputOptions()
     written, failed = [], {}
@@ -67,7 +67,7 @@ def predict_files(
 
 
 def _predict_file(model: Model, target: Target, options: OutputOptions) -> None:
-    data = model.recipe.data
+    data = model.usage.data
     case = load_case(target.pair, channels=data.channels, axes=data.axes if options.axes is None else options.axes)
     want = options.extras.uncertainty
     prediction = model.predict(case, probabilities=options.probabilities, uncertainty=want)

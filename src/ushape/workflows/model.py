@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
 
 from ushape.core.case import Case, Geometry, Prediction
-from ushape.core.config import with_fields
+from ushape.core.config import parse_config, with_fields
 from ushape.core.errors import DataError
 from ushape.io.images import split_name
 from ushape.io.layouts import Pair, fit_channels, load_case
@@ -17,25 +18,35 @@ from ushape.predict.compose import Mirrored
 from ushape.predict.postprocess import parse_rules
 from ushape.predict.predictor import PredictConfig, predict_case, predict_label, predict_uncertainty
 from ushape.prep.pipeline import Pipeline
-from ushape.workflows.engine import mirror_axes
 from ushape.workflows.ensemble import run_models
 from ushape.workflows.foreign import ModelPath
 from ushape.workflows.runtime import Running
+
+if TYPE_CHECKING:
+    from ushape.plan.recipe import Recipe
 
 
 class Model:
     """A trained model, ready to predict. Made by `load`.
 
     Attributes:
+        usage: what of its recipe prediction needs.
         mirrored: the axes along which predictions are averaged over mirror images.
         told: which engine runs it and why, as a sentence; "" if there was nothing to choose.
     """
 
     def __init__(self, running: Running, config: PredictConfig) -> None:
-        self.recipe, self.config, self.told = running.recipe, config, running.told
-        self.mirrored = mirror_axes(self.recipe) if config.mirror else ()
+        self.usage, self.config, self.told = running.usage, config, running.told
+        self.mirrored = self.usage.mirror_axes() if config.mirror else ()
         self.engine = Mirrored(running.engine, self.mirrored) if config.mirror else running.engine
-        self._pipeline = Pipeline(self.recipe.prep)
+        self._pipeline = Pipeline(self.usage.prep)
+
+    @property
+    def recipe(self) -> Recipe:
+        """All choices of its training."""
+        from ushape.plan.recipe import Recipe  # which brings torch
+
+        return parse_config(Recipe, self.usage.recipe, "recipe")
 
     def predict(
         self, image: str | Path | ndarray | Case, *, probabilities: bool = True, uncertainty: bool = False
@@ -47,15 +58,15 @@ class Model:
             probabilities: whether to return them too; without, the memory that many classes need stays small.
             uncertainty: whether to return `Prediction.uncertainty` and probabilities.
         Returns:
-            Class indices (see `recipe.data.labels` for their names and file values), and probabilities if wanted.
+            Class indices (see `usage.data.labels` for their names and file values), and probabilities if wanted.
         Raises:
             DataError: the image cannot be read, or does not fit the model.
         """
         case = self._as_case(image)
         name = case.source or case.name
-        if len(case.space) < self.recipe.net.ndim:
+        if len(case.space) < self.usage.ndim:
             raise DataError(f"{name}: expected a volume for a 3D model, got a picture; leave it out")
-        fitted = fit_channels(np.asarray(case.image[...]), self.recipe.data.channels, name)
+        fitted = fit_channels(np.asarray(case.image[...]), self.usage.data.channels, name)
         run = predict_uncertainty if uncertainty else predict_case if probabilities else predict_label
         return run(case.with_image(fitted), self._pipeline, self.engine, self.config)
 
@@ -63,7 +74,7 @@ class Model:
         if isinstance(image, Case):
             return image
         if isinstance(image, ndarray):
-            pixels = image[None] if image.ndim == self.recipe.net.ndim else image
+            pixels = image[None] if image.ndim == self.usage.ndim else image
             return Case("image", pixels, Geometry.pixels(pixels.ndim - 1))
         return load_case(Pair(split_name(Path(image))[0], Path(image)))
 
@@ -82,7 +93,7 @@ def load(
     Args:
         path: a `Foreign` is a file that ushape did not make, with its recipe; of several models the probabilities are
             averaged, and they must agree in classes and preparation.
-        mirror: average over flips of the axes that training flipped, see `mirror_axes`: 2**axes times slower.
+        mirror: average over flips of the axes that training flipped, see `Usage.mirror_axes`: 2**axes times slower.
         threshold: probability from which a voxel is foreground, of each class where they may overlap; None does as the
             recipe says.
         postprocess: rules as `parse_rules` reads them, "none", or "auto" for those that training chose.
@@ -93,7 +104,7 @@ def load(
             or the threshold is impossible.
     """
     running = run_models([path] if isinstance(path, ModelPath) else path, engine, device)
-    config = running.recipe.predict
+    config = running.usage.predict
     config = with_fields(config, {"mirror": mirror, "threshold": config.spread_threshold(threshold)}, "predict")
     if postprocess != "auto":
         config = config.model_copy(update={"postprocess": parse_rules(postprocess)})

@@ -23,7 +23,8 @@ from ushape.train.parts import Parts
 from ushape.train.run_folder import RunFolder, versions
 from ushape.train.validation import ValidationScores, WriteModel
 from ushape.workflows.scoring import make_validator
-from ushape.workflows.stored import model_path, read_model
+from ushape.workflows.source import model_path
+from ushape.workflows.stored import read_model
 
 
 def make_parts(recipe: Recipe, cases: Store, held_out: Store, *, pretrained: bool = True) -> Parts:

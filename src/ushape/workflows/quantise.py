@@ -13,11 +13,12 @@ from ushape.core.events import Listener, Message, count
 from ushape.core.exported import Cost, ExportFacts
 from ushape.deploy.quantize import Promise, Quantised, quantise_onnx, quantise_openvino
 from ushape.predict.engines import Engine
-from ushape.predict.openvino_engine import OpenVinoEngine
+from ushape.predict.graph_engine import GraphEngine
+from ushape.predict.openvino_engine import OpenVinoGraph
 from ushape.predict.timing import usual_milliseconds
 from ushape.workflows.calibration import Trials
 from ushape.workflows.engine import window_margin
-from ushape.workflows.formats import Exported, Format, Graph
+from ushape.workflows.formats import Format, Graph
 from ushape.workflows.sizes import tell_cost
 from ushape.workflows.stored import StoredModel
 
@@ -70,10 +71,10 @@ class Quantiser:
 
     def in_openvino(self, graph: Graph, promise: Promise) -> Quantised:
         """Quantise for OpenVINO."""
-        recipe = self.stored.recipe
+        recipe, margin = self.stored.recipe, window_margin(self.stored.recipe)
 
         def dice(compiled: Any) -> float:
-            return self.trials.score(OpenVinoEngine(compiled, recipe.data.labels.count, margin=window_margin(recipe)))
+            return self.trials.score(GraphEngine(OpenVinoGraph(compiled), recipe.data.labels.count, margin=margin))
 
         windows = self.trials.windows(self.stored.reference())
         return quantise_openvino(graph, windows, dice, promise)
@@ -81,13 +82,13 @@ class Quantiser:
     def _measure_graph(self, name: str, graph: Graph, facts: ExportFacts) -> Cost:
         return self._with_engine(graph, facts.precision, lambda engine, size: self._measure(name, engine, size))
 
-    def _with_engine(self, graph: Graph, precision: Any, use: Callable[[Exported, int], Any]) -> Any:
+    def _with_engine(self, graph: Graph, precision: Any, use: Callable[[Engine, int], Any]) -> Any:
         """Write a graph to a temporary file, open it, and use the engine; the size of the file is told too."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{self.form.suffix}"
             self.form.write(graph, {}, path, precision)
             size = sum(file.stat().st_size for file in Path(folder).iterdir())
-            return use(self.form.open(path, self.stored.recipe, precision), size)
+            return use(self.form.open(path, self.stored, precision), size)
 
     def _measure(self, name: str, engine: Engine, size: int) -> Cost:
         shape = (1, self.stored.recipe.data.channels, *self.stored.recipe.predict.window.size)

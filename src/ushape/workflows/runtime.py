@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ushape.core.config import choose
+from ushape.core.config import choose, parse_config
 from ushape.core.errors import ConfigError
-from ushape.plan.recipe import Recipe
+from ushape.plan.usage import Usage
 from ushape.predict.compose import Ensemble
 from ushape.predict.engines import Engine
 from ushape.predict.exported import is_exported
-from ushape.workflows.engine import make_engine
 from ushape.workflows.foreign import fit_foreign
-from ushape.workflows.formats import FORMATS
+from ushape.workflows.openers import OPENERS
 from ushape.workflows.source import Source, read_source
-from ushape.workflows.stored import read_model
 
 ABLE: dict[str, tuple[str, ...]] = {
     ".safetensors": ("torch", "onnx", "openvino"),
@@ -35,7 +33,7 @@ class Running:
         told: which engine it is and why, as a sentence; "" if there was nothing to choose.
     """
 
-    recipe: Recipe
+    usage: Usage
     engine: Engine
     told: str = ""
 
@@ -55,28 +53,45 @@ def run_model(file: Path, engine: str, device: str, recipe: Path | None = None) 
     if engine == "auto":
         from ushape.workflows.speed import rank_engines  # which can train, measure and export
 
-        trial = (1, source.recipe.data.channels, *source.recipe.predict.window.size)
+        trial = (1, source.usage.data.channels, *source.usage.predict.window.size)
         ranking = rank_engines(file, {name: partial(ENGINES[name], source) for name in able}, trial)
-        return Running(source.recipe, ENGINES[ranking.best](source), ranking.tell())
+        return Running(source.usage, ENGINES[ranking.best](source), ranking.tell())
     name = able[0] if engine == "own" else choose(engine, {name: name for name in ENGINES}, "engine")
     if name not in able:
         raise ConfigError(f"--engine {name}: cannot run {file}; choose one of: auto, {', '.join(able)}")
     if name != "torch" and device not in ("auto", "cpu"):
         raise ConfigError(f"--device {device}: engine {name} runs on the CPU only; leave the option out")
-    return Running(source.recipe, ENGINES[name](source))
+    return Running(source.usage, ENGINES[name](source))
 
 
 def _open_torch(source: Source) -> Engine:
-    engines = [make_engine(net, source.recipe, source.device) for net in read_model(source.file).nets]
+    from ushape.workflows.engine import make_engine
+    from ushape.workflows.stored import read_model
+
+    stored = read_model(source.file)
+    engines = [make_engine(net, stored.recipe, source.device) for net in stored.nets]
     return Ensemble(engines) if len(engines) > 1 else engines[0]
 
 
 def _open_exported(source: Source, name: str) -> Engine:
+    usage = source.usage
+    margin = () if usage.is_padded else _lost_margin(usage)
+    path = source.file if is_exported(source.file) else _export_once(source.file)
+    engine = OPENERS[name](path, usage.data.labels.count, margin, source.precision)
+    return fit_foreign(engine, path, usage) if source.foreign else engine
+
+
+def _lost_margin(usage: Usage) -> tuple[int, ...]:
+    from ushape.plan.recipe import Recipe
+    from ushape.workflows.engine import window_margin
+
+    return window_margin(parse_config(Recipe, usage.recipe, "recipe"))
+
+
+def _export_once(file: Path) -> Path:
     from ushape.workflows.speed import cached_export
 
-    path = source.file if is_exported(source.file) else cached_export(source.file)
-    engine = FORMATS[name].open(path, source.recipe, source.precision)
-    return fit_foreign(engine, path, source.recipe) if source.foreign else engine
+    return cached_export(file)
 
 
 ENGINES: dict[str, Callable[[Source], Engine]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ushape.core.errors import ModelFileError
-from ushape.core.model_file import HUB, MODEL_FILE, ModelHeader, read_header, read_weights, split_members
+from ushape.core.model_file import ModelHeader, read_header, read_weights, split_members
 from ushape.nets.unet import UNet
 from ushape.plan.recipe import Recipe, read_recipe
 from ushape.predict.torch_engine import TorchEngine
@@ -32,15 +32,6 @@ class StoredModel:
     def reference(self) -> TorchEngine:
         """Return its first network as it is compared with: torch in float32 on the CPU."""
         return TorchEngine(self.nets[0], self.recipe.data.labels.count, margin=window_margin(self.recipe))
-
-
-def model_path(path: str | Path) -> Path:
-    """Return a model file's own path, that of the model in a run folder, or that of one pulled from a hub."""
-    if str(path).startswith(HUB):
-        from ushape.workflows.hub import pull_from_hub
-
-        return pull_from_hub(str(path))
-    return Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
 
 
 def read_model(file: Path) -> StoredModel:

@@ -30,22 +30,22 @@ def predict_streamed(model: Model, target: Target, listener: Listener) -> bool:
         DataError: a part of it cannot be read.
         OutputError: there is no room for the mask.
     """
-    if model.config.postprocess or model.recipe.data.labels.overlap != "none":
+    if model.config.postprocess or model.usage.data.labels.overlap != "none":
         return False
     with open_large(target.pair) as case:
-        recipe = model.recipe
-        if case is None or case.channels != recipe.data.channels or len(case.space) != recipe.net.ndim:
+        usage = model.usage
+        if case is None or case.channels != usage.data.channels or len(case.space) != usage.ndim:
             return False
-        if not is_lazy(recipe.prep, case):
+        if not is_lazy(usage.prep, case):
             return False
         _predict(model, case, target.mask, listener)
         return True
 
 
 def _predict(model: Model, case: Case, path: Path, listener: Listener) -> None:
-    labels = model.recipe.data.labels
+    labels = model.usage.data.labels
     with scratch_array(path, case.space, np.min_scalar_type(max(labels.values))) as mask:
-        prepared, turned = prepare_lazily(case, model.recipe.prep)
+        prepared, turned = prepare_lazily(case, model.usage.prep)
         sink, done = turned(mask), 0
         for region, label in stream_label(prepared.image, model.engine, model.config):
             sink[region] = labels.decode(label)

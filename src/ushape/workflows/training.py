@@ -6,6 +6,7 @@ import hashlib
 import time
 
 from ushape.core.config import parse_config
+from ushape.core.cores import usable_cores
 from ushape.core.errors import DataError
 from ushape.core.events import Listener, Message, ignore_events
 from ushape.core.files import read_json, write_json
@@ -14,7 +15,7 @@ from ushape.plan.recipe import Recipe, read_recipe
 from ushape.train.budget import make_choices
 from ushape.train.config import Choices
 from ushape.train.parts import Parts
-from ushape.train.probe import machine_facts, usable_cores, use_threads
+from ushape.train.probe import machine_facts, use_threads
 from ushape.train.ranks import wait_until_written
 from ushape.train.run_folder import RunFolder, write_environment
 from ushape.train.trainer import run_training

@@ -10,7 +10,7 @@ from ushape.core.events import Message, count
 from ushape.core.model_file import read_header, read_weights
 from ushape.nets.weights import load_all_but_heads
 from ushape.plan.recipe import Recipe, read_recipe
-from ushape.workflows.stored import model_path
+from ushape.workflows.source import model_path
 
 
 def plan_from(planned: Recipe, start: str) -> Recipe:

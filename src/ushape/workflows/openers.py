@@ -1,0 +1,32 @@
+"""Exported files as engines; torch is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ushape.core.cores import usable_threads
+from ushape.core.exported import ExportPrecision
+from ushape.predict.graph_engine import GraphEngine
+from ushape.predict.onnx_engine import OnnxGraph
+from ushape.predict.openvino_engine import OpenVinoGraph, compile_model, read_model
+
+Margin = tuple[int, ...]
+
+
+def open_onnx(path: Path, classes: int, margin: Margin, _: ExportPrecision) -> GraphEngine:
+    """Open an ONNX file in ONNX Runtime; the graph has its precision in it."""
+    return GraphEngine(OnnxGraph(path, usable_threads()), classes, margin=margin)
+
+
+def open_openvino(path: Path, classes: int, margin: Margin, precision: ExportPrecision) -> GraphEngine:
+    """Open an OpenVINO or ONNX file in OpenVINO."""
+    compiled = compile_model(read_model(path), precision, usable_threads(), str(path))
+    return GraphEngine(OpenVinoGraph(compiled, str(path)), classes, margin=margin)
+
+
+OPENERS: dict[str, Callable[[Path, int, Margin, ExportPrecision], GraphEngine]] = {
+    "onnx": open_onnx,
+    "openvino": open_openvino,
+}
+"""The name of a runtime to what opens a file in it, given the classes and what a window loses at each side."""
