@@ -43,7 +43,7 @@ bench: $(READY)
 	$(if $(DATA),$(BIN)/python $(NEEDS_DATA) --data "$(DATA)",@echo "$(NEEDS_DATA): make bench DATA=DIR")
 
 test-encoders: $(ENCODERS)/ready
-	$(ENCODERS)/bin/python -m pytest -m encoders tests/nets/test_nets_timm.py tests/deploy/test_swin.py
+	$(ENCODERS)/bin/python -m pytest -m encoders tests/nets/test_nets_timm.py
 
 clean:
 	rm -rf .venv $(ENCODERS) $(CACHES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ushape.core.config import parse_config
 from ushape.core.errors import ConfigError
@@ -12,6 +12,9 @@ from ushape.plan.data import DataConfig
 from ushape.plan.toml import parse_toml
 from ushape.predict.predictor import PredictConfig
 from ushape.prep.pipeline import PrepConfig
+
+if TYPE_CHECKING:
+    from ushape.plan.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ class Usage:
     def is_padded(self) -> bool:
         """Whether windows keep their size."""
         return bool(self.recipe["net"]["block"]["padding"] != "valid")
+
+    def whole_recipe(self) -> Recipe:
+        """Return every choice of the training; this loads the rooms that train, and torch."""
+        from ushape.plan.recipe import Recipe
+
+        return parse_config(Recipe, self.recipe, "recipe")
 
     def mirror_axes(self) -> tuple[int, ...]:
         """Return the axes along which images may be mirrored for prediction: those that training flipped.

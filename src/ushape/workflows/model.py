@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray
 
-from ushape.core.case import Case, Geometry, Prediction
-from ushape.core.config import parse_config, with_fields
+from ushape.core.case import Case, Prediction
+from ushape.core.config import with_fields
 from ushape.core.errors import DataError
-from ushape.io.images import split_name
-from ushape.io.layouts import Pair, fit_channels, load_case
+from ushape.io.cases import fit_channels
+from ushape.io.given import as_case
 from ushape.predict.compose import Mirrored
 from ushape.predict.postprocess import parse_rules
 from ushape.predict.predictor import PredictConfig, predict_case, predict_label, predict_uncertainty
@@ -32,7 +32,7 @@ class Model:
     Attributes:
         usage: what of its recipe prediction needs.
         mirrored: the axes along which predictions are averaged over mirror images.
-        told: which engine runs it and why, as a sentence; "" if there was nothing to choose.
+        told: which engine runs it and why; "" if there was nothing to choose.
     """
 
     def __init__(self, running: Running, config: PredictConfig) -> None:
@@ -44,9 +44,7 @@ class Model:
     @property
     def recipe(self) -> Recipe:
         """All choices of its training."""
-        from ushape.plan.recipe import Recipe  # which brings torch
-
-        return parse_config(Recipe, self.usage.recipe, "recipe")
+        return self.usage.whole_recipe()
 
     def predict(
         self, image: str | Path | ndarray | Case, *, probabilities: bool = True, uncertainty: bool = False
@@ -62,21 +60,13 @@ class Model:
         Raises:
             DataError: the image cannot be read, or does not fit the model.
         """
-        case = self._as_case(image)
+        case = as_case(image, self.usage.ndim)
         name = case.source or case.name
         if len(case.space) < self.usage.ndim:
             raise DataError(f"{name}: expected a volume for a 3D model, got a picture; leave it out")
         fitted = fit_channels(np.asarray(case.image[...]), self.usage.data.channels, name)
         run = predict_uncertainty if uncertainty else predict_case if probabilities else predict_label
         return run(case.with_image(fitted), self._pipeline, self.engine, self.config)
-
-    def _as_case(self, image: str | Path | ndarray | Case) -> Case:
-        if isinstance(image, Case):
-            return image
-        if isinstance(image, ndarray):
-            pixels = image[None] if image.ndim == self.usage.ndim else image
-            return Case("image", pixels, Geometry.pixels(pixels.ndim - 1))
-        return load_case(Pair(split_name(Path(image))[0], Path(image)))
 
 
 def load(
@@ -94,8 +84,7 @@ def load(
         path: a `Foreign` is a file that ushape did not make, with its recipe; of several models the probabilities are
             averaged, and they must agree in classes and preparation.
         mirror: average over flips of the axes that training flipped, see `Usage.mirror_axes`: 2**axes times slower.
-        threshold: probability from which a voxel is foreground, of each class where they may overlap; None does as the
-            recipe says.
+        threshold: probability from which a voxel is foreground, of each class if they may overlap; None: the recipe's.
         postprocess: rules as `parse_rules` reads them, "none", or "auto" for those that training chose.
         engine: "torch", "onnx" or "openvino"; "own" for the one the file is made for; "auto" for the fastest here.
     Raises:
@@ -104,8 +93,8 @@ def load(
             or the threshold is impossible.
     """
     running = run_models([path] if isinstance(path, ModelPath) else path, engine, device)
-    config = running.usage.predict
-    config = with_fields(config, {"mirror": mirror, "threshold": config.spread_threshold(threshold)}, "predict")
+    chosen = {"mirror": mirror, "threshold": running.usage.predict.spread_threshold(threshold)}
+    config = with_fields(running.usage.predict, chosen, "predict")
     if postprocess != "auto":
         config = config.model_copy(update={"postprocess": parse_rules(postprocess)})
     return Model(running, config)

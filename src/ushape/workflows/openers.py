@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ushape.core.cores import usable_threads
+from ushape.core.cores import usable_cores
 from ushape.core.exported import ExportPrecision
 from ushape.predict.graph_engine import GraphEngine
 from ushape.predict.onnx_engine import OnnxGraph
@@ -16,12 +16,12 @@ Margin = tuple[int, ...]
 
 def open_onnx(path: Path, classes: int, margin: Margin, _: ExportPrecision) -> GraphEngine:
     """Open an ONNX file in ONNX Runtime; the graph has its precision in it."""
-    return GraphEngine(OnnxGraph(path, usable_threads()), classes, margin=margin)
+    return GraphEngine(OnnxGraph(path, usable_cores()), classes, margin=margin)
 
 
 def open_openvino(path: Path, classes: int, margin: Margin, precision: ExportPrecision) -> GraphEngine:
     """Open an OpenVINO or ONNX file in OpenVINO."""
-    compiled = compile_model(read_model(path), precision, usable_threads(), str(path))
+    compiled = compile_model(read_model(path), precision, usable_cores(), str(path))
     return GraphEngine(OpenVinoGraph(compiled, str(path)), classes, margin=margin)
 
 

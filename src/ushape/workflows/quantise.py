@@ -71,13 +71,12 @@ class Quantiser:
 
     def in_openvino(self, graph: Graph, promise: Promise) -> Quantised:
         """Quantise for OpenVINO."""
-        recipe, margin = self.stored.recipe, window_margin(self.stored.recipe)
+        margin, classes = window_margin(self.stored.recipe), self.stored.recipe.data.labels.count
 
         def dice(compiled: Any) -> float:
-            return self.trials.score(GraphEngine(OpenVinoGraph(compiled), recipe.data.labels.count, margin=margin))
+            return self.trials.score(GraphEngine(OpenVinoGraph(compiled), classes, margin=margin))
 
-        windows = self.trials.windows(self.stored.reference())
-        return quantise_openvino(graph, windows, dice, promise)
+        return quantise_openvino(graph, self.trials.windows(self.stored.reference()), dice, promise)
 
     def _measure_graph(self, name: str, graph: Graph, facts: ExportFacts) -> Cost:
         return self._with_engine(graph, facts.precision, lambda engine, size: self._measure(name, engine, size))

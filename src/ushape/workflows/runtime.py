@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ushape.core.config import choose, parse_config
+from ushape.core.config import choose
 from ushape.core.errors import ConfigError
 from ushape.plan.usage import Usage
 from ushape.predict.compose import Ensemble
@@ -82,10 +82,9 @@ def _open_exported(source: Source, name: str) -> Engine:
 
 
 def _lost_margin(usage: Usage) -> tuple[int, ...]:
-    from ushape.plan.recipe import Recipe
     from ushape.workflows.engine import window_margin
 
-    return window_margin(parse_config(Recipe, usage.recipe, "recipe"))
+    return window_margin(usage.whole_recipe())
 
 
 def _export_once(file: Path) -> Path:
