@@ -89,6 +89,21 @@ def peak_memory() -> int:
     return int(line.split()[1]) * 1024
 
 
+class Eager:
+    """Run a net as torch does by itself; the engine of `predict` puts the channels innermost."""
+
+    def __init__(self, engine) -> None:
+        self.net, self.classes, self.margin, self.window = engine.net, engine.classes, engine.margin, engine.window
+
+    def __call__(self, windows):
+        """Return the probabilities of a batch of windows."""
+        import torch
+
+        from ushape.predict.torch_engine import torch_probabilities
+
+        return torch_probabilities(self.net, torch.from_numpy(windows), "float32", self.classes).numpy()
+
+
 def open_torch(place: Path, precision: str):
     from ushape.train.probe import use_threads
     from ushape.workflows.stored import read_model
@@ -97,6 +112,8 @@ def open_torch(place: Path, precision: str):
     engine = read_model(place / "model.safetensors").reference()
     if precision == "compiled":
         engine.net.compile(dynamic=False)
+    elif precision == "eager":
+        engine = Eager(engine)
     else:
         engine.precision = precision
     return engine, (place / "model.safetensors").stat().st_size

@@ -23,7 +23,8 @@ RESULTS = Path(__file__).parent / "results"
 CHILD = Path(__file__).with_name("engine_row.py")
 USHAPE = [sys.executable, "-m", "ushape"]
 ROWS = {
-    "torch, eager float32": ("torch", "float32"),
+    "torch, eager float32": ("torch", "eager"),
+    "torch, channels last": ("torch", "float32"),
     "torch, compiled float32": ("torch", "compiled"),
     "torch, bf16": ("torch", "bf16"),
     "ONNX Runtime, fp32": ("onnx", "fp32"),
