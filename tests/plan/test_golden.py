@@ -12,8 +12,9 @@ from tests.plan.fingerprints import EXTREMES
 from ushape.core.events import ignore_events
 from ushape.io.phantom import write_phantoms
 from ushape.plan.reasons import show_decisions
-from ushape.plan.recipe import Recipe, overlay_recipe, parse_toml
+from ushape.plan.recipe import Recipe, overlay_recipe
 from ushape.plan.rules import make_plan
+from ushape.plan.toml import parse_toml
 from ushape.workflows.design import FitRequest, design
 
 GOLDEN = Path(__file__).with_name("golden")

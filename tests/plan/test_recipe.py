@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ushape.core.config import with_fields
 from ushape.core.errors import ConfigError
-from ushape.plan.recipe import Recipe, list_settings, overlay_recipe, parse_toml, read_file, read_recipe, to_toml
+from ushape.plan.recipe import Recipe, list_settings, overlay_recipe, read_file, read_recipe, to_toml
+from ushape.plan.toml import parse_toml
 
 CHANGES = st.fixed_dictionaries(
     {},

@@ -18,7 +18,8 @@ from ushape.io.images import read_mask
 from ushape.io.layouts import find_pairs
 from ushape.io.partners import find_truth, name_classes
 from ushape.nets.config import UNetConfig
-from ushape.plan.recipe import DataConfig, Recipe, to_toml
+from ushape.plan.data import DataConfig
+from ushape.plan.recipe import Recipe, to_toml
 from ushape.workflows.api import evaluate
 from ushape.workflows.baseline import threshold_baseline
 from ushape.workflows.evaluate import EvaluateRequest, Evaluation, evaluate_folder

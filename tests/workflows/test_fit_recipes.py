@@ -13,7 +13,8 @@ from ushape.core.errors import ConfigError
 from ushape.core.events import ignore_events
 from ushape.core.files import read_csv
 from ushape.nets.cost import measure_cost
-from ushape.plan.recipe import Recipe, list_settings, overlay_recipe, parse_toml, read_recipe
+from ushape.plan.recipe import Recipe, list_settings, overlay_recipe, read_recipe
+from ushape.plan.toml import parse_toml
 from ushape.train.schedule import Cyclic, Fixed, Plateau
 from ushape.workflows.design import FitRequest, value_at
 from ushape.workflows.fit import fit

@@ -18,7 +18,7 @@ def read_classes(model: Path) -> Labels:
     Raises:
         ModelFileError: it is none.
     """
-    from ushape.workflows.stored import model_path  # which brings torch
+    from ushape.workflows.source import model_path
 
     file = model_path(model)
     header = read_export(file)[0] if is_exported(file) else read_header(file)
