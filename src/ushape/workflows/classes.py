@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ushape.core.labels import Labels
 from ushape.core.model_file import read_header
-from ushape.plan.recipe import read_recipe
+from ushape.plan.usage import read_usage
 from ushape.predict.exported import is_exported, read_export
+from ushape.workflows.source import model_path
 
 
 def read_classes(model: Path) -> Labels:
@@ -18,8 +19,6 @@ def read_classes(model: Path) -> Labels:
     Raises:
         ModelFileError: it is none.
     """
-    from ushape.workflows.source import model_path
-
     file = model_path(model)
     header = read_export(file)[0] if is_exported(file) else read_header(file)
-    return read_recipe(header.recipe, str(file)).data.labels
+    return read_usage(header.recipe, str(file)).data.labels
