@@ -79,11 +79,13 @@ def read_graph(path: Path) -> Any:
 
     Raises:
         MissingExtra: onnx is not installed.
-        ModelFileError: it is no ONNX file.
+        ModelFileError: it is missing, or no ONNX file.
     """
     onnx = require("onnx", "deploy", f"{path}: reading an ONNX file")
     from google.protobuf.message import DecodeError
 
+    if not path.is_file():
+        raise ModelFileError(f"{path}: expected a file, got nothing; check the path")
     try:
         model = onnx.load(str(path))
     except (OSError, DecodeError) as error:
