@@ -4,19 +4,15 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import jaxtyping
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from ushape.core.errors import ConfigError, MissingExtra, ModelFileError
-from ushape.core.model_file import ModelHeader, write_model
 from ushape.nets.cost import measure_cost
 from ushape.nets.presets import build, preset
 from ushape.nets.unet import UNet, UNetConfig
 from ushape.nets.weights import adapt_channels
-from ushape.plan.recipe import Recipe, to_toml
 
 HAS_TIMM = importlib.util.find_spec("timm") is not None
 if HAS_TIMM:  # the registry's torchvision is built for CUDA: beside a torch for CPUs its operators are missing
@@ -142,29 +138,3 @@ def test_the_layer_table_works_without_weights(name: str) -> None:
     cost = measure_cost(config, (64, 64))
     assert cost.parameters == sum(parameter.numel() for parameter in UNet(config).parameters())
     assert cost.rows[0].operation == f"timm {name}"
-
-
-@pytest.mark.encoders
-@needs_timm
-def test_a_swin_is_exported_by_the_command_and_predicts_as_the_model_does(tmp_path: Path) -> None:
-    """Should the exporter take it at one size only, the file says at which, and windows of that size are cut."""
-    from ushape.cli.app import main
-    from ushape.predict.exported import read_export
-    from ushape.workflows.model import load
-
-    sizes = {"size": (64, 96)}
-    net = narrow("swin_tiny_patch4_window7_224")
-    recipe = Recipe(net=net, patches=sizes, predict={"window": sizes})  # type: ignore[arg-type]
-    torch.manual_seed(0)
-    write_model(tmp_path / "model.safetensors", UNet(net).state_dict(), ModelHeader(to_toml(recipe, {})))
-    jaxtyping.config.update("jaxtyping_disable", True)  # the checks bind the sizes that must stay symbols
-    try:
-        with pytest.raises(SystemExit, match=r"^0$"):
-            main(["export", str(tmp_path / "model.safetensors"), "--to", "onnx"])
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
-    _, facts = read_export(tmp_path / "model.onnx")
-    assert facts.window in ((), (64, 96))
-    image = np.random.default_rng(0).normal(size=(1, 100, 71))
-    got, want = (load(tmp_path / name).predict(image).probabilities for name in ("model.onnx", "model.safetensors"))
-    assert np.abs(got - want).mean() < 0.02
