@@ -79,8 +79,8 @@ def write_store(folder: Path, space: tuple[int, ...]) -> Store:
     image, label = make_batch((CASES, *(size * 3 // 2 for size in space)))
     geometry = Geometry.pixels(len(space))
     for i in range(CASES):
-        write_case(folder, i, Case(f"case{i}", image[i].numpy(), geometry, label[i].numpy()))
-    write_index(folder, [(f"case{i}", geometry) for i in range(CASES)])
+        write_case(folder, f"{i}", Case(f"case{i}", image[i].numpy(), geometry, label[i].numpy()))
+    write_index(folder, [(f"case{i}", f"{i}") for i in range(CASES)])
     return Store(folder)
 
 

@@ -12,19 +12,22 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from prepare import measure
 
 RESULTS = Path(__file__).parent / "results"
 USHAPE = [sys.executable, "-m", "ushape"]
+NAMES = {"isbi2012": {"background": "membrane", "foreground": "cell"}, "dsb2018": {"foreground": "nucleus"}}
+"""Of the classes that are shown, by data set."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the trained models, DATA_SET.safetensors")
     parser.add_argument("--only", choices=["isbi2012", "dsb2018"])
     options = parser.parse_args()
@@ -57,8 +60,9 @@ def run(source: Path, masks: str, split, options: argparse.Namespace) -> dict:
                 (target / kind).mkdir(parents=True, exist_ok=True)
                 shutil.copy(source / kind / f"{stem}.png", target / kind)
         flags = ["--foreground"] if masks == "labels" else []
-        spent = call(["train", train, "-o", f"{folder}/run", "--minutes", options.minutes, *flags])
-        predicted = call(["predict", f"{folder}/run", test, "-o", f"{folder}/masks"])
+        wishes = ["--minutes", options.minutes, "--seed", options.seed]
+        spent = measure([*USHAPE, "train", train, "-o", f"{folder}/run", *wishes, *flags])
+        predicted = measure([*USHAPE, "predict", f"{folder}/run", test, "-o", f"{folder}/masks"])
         scored = [*USHAPE, "evaluate", f"{folder}/masks", str(test / masks), "--json", *flags]
         scores = json.loads(subprocess.run(scored, check=True, capture_output=True, text=True).stdout)
         if options.keep:
@@ -80,17 +84,9 @@ def run(source: Path, masks: str, split, options: argparse.Namespace) -> dict:
         "train": spent,
         "predict": predicted,
         "choices": choices,
+        "steps": int(curve[-1].split(",")[1]),
         "curve": curve,
     }
-
-
-def call(arguments: list[object]) -> dict[str, float]:
-    """Run a command; return its wall and CPU seconds, those of its children included."""
-    started, before = time.perf_counter(), os.times()
-    subprocess.run([*USHAPE, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"wall_s": round(time.perf_counter() - started, 1), "cpu_s": round(cpu, 1)}
 
 
 def show_interval(low: float | None, high: float | None) -> str:
@@ -104,18 +100,18 @@ def write(results: dict, minutes: float) -> None:
     lines = [
         f"`python benchmarks/real_images.py --data DIR --minutes {minutes:g}`, {os.cpu_count()} CPU cores",
         "",
-        "| data set | class | Dice (95 % interval) | IoU | trained / held out | steps | training, wall s / CPU s |",
-        "|---|---|---|---|---|---|---|",
+        "| data set | class | Dice (95 % interval) | IoU | trained / held out | steps | s / CPU s | peak, MB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    names = {"isbi2012": {"background": "membrane", "foreground": "cell"}, "dsb2018": {"foreground": "nucleus"}}
     for data, result in results.items():
         steps = result["curve"][-1].split(",")[1]
-        for index, name in names[data].items():
+        for index, name in NAMES[data].items():
             dice, iou = result["scores"][f"{index} dice"], result["scores"][f"{index} iou"]
             lines.append(
                 f"| {data} | {name} | {dice[0]:.3f} {show_interval(*dice[1:])} | {iou[0]:.3f} "
                 f"| {result['trained']} / {result['held_out']} | {steps} "
-                f"| {result['train']['wall_s']:.0f} / {result['train']['cpu_s']:.0f} |"
+                f"| {result['train']['s']:.0f} / {result['train']['cpu_s']:.0f} "
+                f"| {result['train']['peak_mb']:.0f} |"
             )
     text = "\n".join(lines) + "\n"
     (RESULTS / "real_images.md").write_text(text)
