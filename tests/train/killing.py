@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_only
 from tests.train.tiny import fit_tiny, same_training
 
 from ushape.core.errors import UshapeError
@@ -47,6 +50,7 @@ CASES: dict[str, dict[str, Any]] = {
         "train.epochs": 4,
         "train.optim.schedule": {"name": "plateau", "on": "loss", "drop": 0.5, "patience": 0},
     },
+    "two machines": {**USUAL, "train.nodes": 2},
     "stopped early": {**USUAL, "train.epochs": 30, "train.optim.lr": 1e-12, "train.patience": 1},
 }
 """What is trained; a single patient leaves nothing to validate on."""
@@ -104,11 +108,12 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 STOPPED = 130
 EARLY = ("within the first epoch", "before the report")
+LATE = ("within the last epoch", "by Ctrl-C within an epoch")
 SOME = ("within the first epoch", "at the first step of the second epoch", "within the last epoch", "before the report")
 
 
-def fork(work: Callable[[], object]) -> int:
-    """Do something in a process of its own and return how it ended."""
+def start(work: Callable[[], object]) -> int:
+    """Begin something in a process of its own and return its number."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -119,26 +124,63 @@ def fork(work: Callable[[], object]) -> int:
             code = error.exit_code
         finally:
             os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
+    return pid
+
+
+def run_on(machines: int, work: Callable[[], object], *, arrange: Callable[[], None] = lambda: None) -> int:
+    """Do something on some machines, as torchrun would, which ends all if one ends badly; tell how the last one did.
+
+    Args:
+        arrange: done before it, on the last machine only.
+    """
+    last, port = machines - 1, _free_port()
+
+    def work_as(rank: int) -> None:
+        if machines > 1:
+            _join(rank, machines, port)
+        if rank == last:
+            arrange()
+        work()
+
+    running = {start(partial(work_as, rank)): rank for rank in range(machines)}
+    codes = {}
+    while running:
+        pid, status = os.wait()
+        rank = running.pop(pid)
+        codes[rank] = os.waitstatus_to_exitcode(status)
+        for other in running if codes[rank] not in (0, STOPPED) else ():
+            os.kill(other, signal.SIGKILL)
+    return codes[last] or codes[0]
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _join(rank: int, machines: int, port: int) -> None:
+    """Say to lightning what torchrun does to the one process of a machine."""
+    told = {"LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1, "GROUP_RANK": rank, "RANK": rank, "WORLD_SIZE": machines}
+    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
+    os.environ.update({name: str(value) for name, value in told.items()})
+    rank_zero_only.rank = rank
 
 
 def check(data: Path, folder: Path, changes: Mapping[str, Any], points: Mapping[str, Callable[[], None]]) -> dict:
     """Train undisturbed once, and once for each point at which it is killed."""
     whole = RunFolder(folder / "whole")
-    assert fork(lambda: fit_tiny(data, whole.path, changes)) == 0
+    assert run_on(changes.get("train.nodes", 1), lambda: fit_tiny(data, whole.path, changes)) == 0
     return {name: _is_equal(data, folder / name, changes, arrange, whole) for name, arrange in points.items()}
 
 
 def _is_equal(
     data: Path, place: Path, changes: Mapping[str, Any], arrange: Callable[[], None], whole: RunFolder
 ) -> bool:
-    def killed() -> None:
-        arrange()
-        fit_tiny(data, place, changes)
-
-    assert fork(killed) in (-signal.SIGKILL, STOPPED)
-    assert fork(lambda: resume(place, ignore_events)) == 0
+    machines = changes.get("train.nodes", 1)
+    assert run_on(machines, lambda: fit_tiny(data, place, changes), arrange=arrange) in (-signal.SIGKILL, STOPPED)
+    assert run_on(machines, lambda: resume(place, ignore_events)) == 0
     run = RunFolder(place)
     return same_training(run, whole) and _rows(run) == _rows(whole) and not list(place.glob(".*"))
 
@@ -151,7 +193,8 @@ def main(data: Path, folder: Path) -> None:
     """Check every case; the usual one at all points."""
     found = {}
     for case, changes in CASES.items():
-        points = POINTS if changes is USUAL else {name: POINTS[name] for name in (EARLY if "early" in case else SOME)}
+        chosen = {"usual": tuple(POINTS), "stopped early": EARLY, "two machines": LATE}.get(case, SOME)
+        points = {name: POINTS[name] for name in chosen}
         (folder / case).mkdir(parents=True)
         found[case] = check(data, folder / case, changes, points)
     sys.stdout.write(json.dumps(found) + "\n")

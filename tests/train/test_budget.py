@@ -6,13 +6,19 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.train.tiny import fit_tiny
+from tests.train.tiny import fit_tiny, tiny_parts
 
 from ushape.core.errors import ConfigError
 from ushape.core.files import read_json
 from ushape.train import budget
-from ushape.train.budget import FEWEST_STEPS, VALIDATION_SHARE, candidates, epoch_steps, spread_budget
-from ushape.train.config import Choices
+from ushape.train.budget import (
+    FEWEST_STEPS,
+    VALIDATION_SHARE,
+    candidates,
+    epoch_steps,
+    make_choices,
+    spread_budget,
+)
 
 SECONDS = st.floats(1, 1e5)
 STEP = st.floats(1e-3, 30)
@@ -75,16 +81,13 @@ def test_every_device_has_its_own_precisions(device: str, has: str, has_not: str
     assert has_not not in precisions
 
 
-@pytest.mark.slow
 def test_minutes_become_steps_by_what_a_step_and_a_validation_take_here(blobs: Path, tmp_path: Path) -> None:
-    changes = {"train.minutes": 0.1, "train.steps_per_epoch": "auto", "train.patience": 1000}
-    run = fit_tiny(blobs, tmp_path / "run", changes)
-    choices = Choices.model_validate(read_json(run.choices))
+    parts = tiny_parts(blobs, tmp_path / "prepared", {"train.steps_per_epoch": "auto"})
+    choices = make_choices(parts, 10_000.0)
     assert choices.seconds_per_step > 0
     assert choices.seconds_per_validation > 0
-    assert choices.total_steps >= FEWEST_STEPS
     asked = choices.total_steps * choices.seconds_per_step + choices.epochs * choices.seconds_per_validation
-    assert asked <= 6
+    assert 5_000 < asked <= 10_000
 
 
 def test_a_budget_that_is_too_short_leaves_no_folder(blobs: Path, tmp_path: Path) -> None:

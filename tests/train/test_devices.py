@@ -5,18 +5,13 @@ from typing import Any
 
 import lightning
 import pytest
-from tests.train.tiny import TINY
+from tests.train.tiny import tiny_parts
 
-from ushape.core.config import with_fields
 from ushape.core.events import ignore_events
-from ushape.core.files import write_json
-from ushape.plan.recipe import Recipe
 from ushape.train import trainer as trainer_module
 from ushape.train.config import Choices
 from ushape.train.parts import Parts
-from ushape.train.run_folder import RunFolder, create_run
-from ushape.workflows.parts import make_parts
-from ushape.workflows.prepare import prepare
+from ushape.train.run_folder import RunFolder
 
 
 class Asked(lightning.Trainer):
@@ -33,11 +28,7 @@ class Asked(lightning.Trainer):
 
 @pytest.fixture
 def parts(blobs: Path, tmp_path: Path) -> Parts:
-    recipe = with_fields(Recipe(), TINY)
-    prepared = create_run(tmp_path / "prepared")
-    write_json(prepared.splits, {"data": str(blobs)})
-    store = prepare(prepared, recipe, ignore_events)
-    return make_parts(recipe, store, store.subset(["case1"]))
+    return tiny_parts(blobs, tmp_path / "prepared")
 
 
 def ask(parts: Parts, folder: Path, device: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -69,3 +60,14 @@ def test_the_schedule_is_spread_over_the_updates_of_the_weights(
     parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(parts, tmp_path, "cpu", "float32", monkeypatch)["module"].settings.updates == 8
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_processes_on_several_machines_are_asked_for_together(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    shared = {"train.devices": 4, "train.nodes": 2, "train.strategy": strategy, "patches.batch": 16}
+    whole = {"train.average": 0, "train.optim.weight_decay": 0, "train.optim.optimizer": "adamw"}
+    asked = ask(tiny_parts(blobs, tmp_path / "cases", {**shared, **whole}), tmp_path, "cuda", "bf16", monkeypatch)
+    assert (asked["devices"], asked["num_nodes"], asked["strategy"]) == (4, 2, strategy)
+    assert asked["loader"].dataset[0]["image"].shape[0] == 2  # of 16, for 8 processes

@@ -55,6 +55,30 @@ def test_precisions_are_compared_and_the_fastest_comes_first() -> None:
     assert 0 < timings[0].seconds <= timings[1].seconds
 
 
+def test_what_is_far_behind_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {("float32", True): 6.0, ("bf16", True): 2.0, ("float32", False): 9.0, ("bf16", False): 2.5}
+    tried: list[tuple[str, bool]] = []
+
+    def make_trial(*_: object, channels_last: bool) -> tuple[bool, None]:
+        return channels_last, None
+
+    def timed_pass(channels_last: bool, _: None, precision: str) -> float:
+        tried.append((precision, channels_last))
+        return seconds[tried[-1]]
+
+    monkeypatch.setattr(probe, "_make_trial", make_trial)
+    monkeypatch.setattr(probe, "_timed_pass", timed_pass)
+    timings = probe_precision(nn.Identity, (2, 1, 512, 512), "cpu", list(seconds))
+    assert [(each.precision, each.channels_last) for each in timings] == [
+        ("bf16", True),
+        ("bf16", False),
+        ("float32", True),
+    ]
+    assert tried.count(("float32", True)) == 1
+    assert ("float32", False) not in tried
+    assert tried.count(("bf16", True)) == tried.count(("bf16", False)) == 1 + probe.ROUNDS
+
+
 @pytest.mark.parametrize(("ndim", "conv"), [(2, nn.Conv2d), (3, nn.Conv3d)])
 def test_channels_last_is_named_by_the_number_of_axes(ndim: int, conv: type[nn.Module]) -> None:
     image = torch.zeros(1, 2, *[4] * ndim)

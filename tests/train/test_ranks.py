@@ -60,6 +60,22 @@ def test_a_batch_that_cannot_be_shared_is_refused(blobs: Path, tmp_path: Path) -
         fit_tiny(blobs, tmp_path / "run", {"train.devices": 2, "patches.batch": 3})
 
 
+def test_several_machines_need_somebody_who_numbers_their_processes(blobs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected the processes of 2 machines to be started by torchrun or srun"):
+        fit_tiny(blobs, tmp_path / "run", {"train.nodes": 2})
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_sharded_net_cannot_have_is_refused(blobs: Path, tmp_path: Path) -> None:
+    sharded = {"train.strategy": "fsdp", "train.device": "cpu"}
+    instead = r"--set train\.average=0 --set train\.optim\.weight_decay=0 --set train\.optim\.optimizer=adamw"
+    with pytest.raises(ConfigError, match=f"'fsdp' has no whole weights at hand for average, .*; set {instead}"):
+        fit_tiny(blobs, tmp_path / "run", sharded)
+    plain = {"train.average": 0, "train.optim.weight_decay": 0, "train.optim.optimizer": "adamw"}
+    with pytest.raises(ConfigError, match="'fsdp' needs GPUs, got cpu; take 'ddp'"):
+        fit_tiny(blobs, tmp_path / "run", {**sharded, **plain})
+
+
 def test_a_cross_validation_trains_on_one_device(blobs: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="give each fold a command of its own"):
         fit_tiny(blobs, tmp_path / "run", {"train.devices": 2, "data.fold": "all"})

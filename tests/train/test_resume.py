@@ -53,7 +53,7 @@ def test_a_training_killed_anywhere_ends_bit_equal_to_one_that_was_not(blobs: Pa
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found == {case: dict.fromkeys(points, True) for case, points in found.items()}
-    assert len(found) == 6
+    assert len(found) == 7
     assert done.stderr == ""  # nothing to warn of
 
 

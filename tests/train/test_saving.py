@@ -6,11 +6,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.train.tiny import fit_tiny, same
+from tests.train.tiny import fit_tiny, same, state
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -21,10 +22,11 @@ from ushape.core.model_file import ModelHeader, read_weights, write_model
 from ushape.patches.sampler import PatchConfig
 from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe
+from ushape.train import module
 from ushape.train.callbacks import AverageWeights
 from ushape.train.checkpoint import AtomicCheckpointIO, read_checkpoint
 from ushape.train.data import TrainingSteps, ignore_interrupt, validation_loader
-from ushape.train.run_folder import create_run
+from ushape.train.run_folder import RunFolder, create_run
 from ushape.train.stop import catch_stop
 from ushape.workflows.prepare import prepare
 
@@ -71,6 +73,23 @@ def test_a_disk_that_fills_up_while_preparing_leaves_no_run(blobs: Path, tmp_pat
     with full_disk(5_000), pytest.raises(OutputError, match="cannot be written"):
         fit_tiny(blobs, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("seconds", "saved"), [(0, 3), (1e9, None)])
+def test_within_an_epoch_a_checkpoint_is_written_when_it_is_time(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, saved: int | None
+) -> None:
+    compute, calls = module.compute_loss, iter(range(9))
+
+    def fail_at_the_fourth(*arguments: Any) -> torch.Tensor:
+        assert next(calls) < 3, "the end"
+        return compute(*arguments)
+
+    monkeypatch.setattr(module, "compute_loss", fail_at_the_fourth)
+    with pytest.raises(AssertionError, match="the end"):
+        fit_tiny(blobs, tmp_path / "run", {"train.save_seconds": seconds, "train.steps_per_epoch": 5})
+    run = RunFolder(tmp_path / "run")
+    assert (state(run)["global_step"] if run.checkpoint.exists() else None) == saved
 
 
 def test_the_average_forgets_the_weights_before_the_first_step_and_settles_at_its_decay() -> None:

@@ -9,10 +9,16 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from ushape.core.config import with_fields
 from ushape.core.events import Event, Listener, ignore_events
-from ushape.train.run_folder import RunFolder
+from ushape.core.files import write_json
+from ushape.plan.recipe import Recipe
+from ushape.train.parts import Parts
+from ushape.train.run_folder import RunFolder, create_run
 from ushape.workflows.design import FitRequest
 from ushape.workflows.fit import fit
+from ushape.workflows.parts import make_parts
+from ushape.workflows.prepare import prepare
 
 TINY: Mapping[str, Any] = {
     "net.widths": [4, 8],
@@ -48,6 +54,15 @@ def fit_tiny(
     foreground: bool = False,
 ) -> RunFolder:
     return fit(FitRequest(data, output, recipe, {**TINY, **(changes or {})}, foreground), listener)
+
+
+def tiny_parts(data: Path, folder: Path, changes: Mapping[str, Any] | None = None) -> Parts:
+    """Make what a tiny training is made of, validated on one case, without training it."""
+    recipe = with_fields(Recipe(), {**TINY, **(changes or {})})
+    prepared = create_run(folder)
+    write_json(prepared.splits, {"data": str(data)})
+    store = prepare(prepared, recipe, ignore_events)
+    return make_parts(recipe, store, store.subset(["case1"]))
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:

@@ -107,7 +107,7 @@ def _make_request(
     from ushape.train.run_folder import default_output
     from ushape.workflows.design import FitRequest
 
-    if output is None and fields.get("train.devices", 1) > 1:
+    if output is None and (fields.get("train.devices", 1), fields.get("train.nodes", 1)) != (1, 1):
         raise ConfigError("--devices: expected a run folder that all processes know, got none; give one with -o")
     return FitRequest(data, output or default_output(data), recipe, fields, foreground)
 

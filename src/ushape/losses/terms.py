@@ -163,10 +163,12 @@ def _overlap(scores: Scores, config: DiceConfig | TverskyConfig) -> tuple[Tensor
 
 
 def _sum_over_ranks(x: Tensor) -> Tensor:
-    """Add up the processes' sums; with DDP's averaged gradients this is the loss of the joined batch."""
-    if torch.is_grad_enabled() and distributed.is_available() and distributed.is_initialized():
-        from torch.distributed.nn import functional as collectives
+    """Add up the processes' sums; with DDP's averaged gradients this is the loss of the joined batch.
 
-        total: Tensor = collectives.all_reduce(x)  # type: ignore[no-untyped-call]
-        return total
+    All processes make the same loss of the sum, so that the gradients of all are this one's, so many times.
+    """
+    if torch.is_grad_enabled() and distributed.is_available() and distributed.is_initialized():
+        total = x.detach().clone()
+        distributed.all_reduce(total)
+        return total + distributed.get_world_size() * (x - x.detach())
     return x

@@ -56,7 +56,7 @@ class Recipe(Config):
             raise ValueError("head 'sigmoid' needs exactly one foreground class, or classes that may overlap")
         if self.net.in_channels != self.data.channels:
             raise ValueError(f"net.in_channels must be data.channels, {self.data.channels}")
-        if self.data.fold == "all" and self.train.devices > 1:
+        if self.data.fold == "all" and self.train.ranks > 1:
             raise ValueError("data.fold 'all' trains on one device; with several, give each fold a command of its own")
         self._check_overlap()
         self.augment.check(self.data.channels, self.net.ndim)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 import time
 from dataclasses import replace
 
@@ -25,6 +26,8 @@ SMALLEST_EPOCH = 50
 VALIDATION_SHARE = 0.2
 FEWEST_STEPS = 10
 OVERHEAD = 1.05  # of the training loop over a bare step
+ENOUGH = 1.0
+"""Seconds after which a measurement is not repeated."""
 
 
 def make_choices(parts: Parts, seconds_left: float | None) -> Choices:
@@ -39,6 +42,8 @@ def make_choices(parts: Parts, seconds_left: float | None) -> Choices:
     started = time.perf_counter()
     with advise_on_memory(parts.patches):
         device = choose_device(parts.config.device)
+        if parts.config.strategy == "fsdp" and device != "cuda":
+            raise ConfigError(f"train.strategy: 'fsdp' needs GPUs, got {device}; take 'ddp', which keeps the whole net")
         fastest = choose_timing(parts, device)
         fixed = parts.config.steps_per_epoch
         steps = epoch_steps(len(parts.cases), parts.patches.batch) if fixed == "auto" else fixed
@@ -61,9 +66,8 @@ def make_choices(parts: Parts, seconds_left: float | None) -> Choices:
 
 def _share_of(parts: Parts) -> Parts:
     """Return what one of several processes trains on."""
-    devices = parts.config.devices
-    patches = parts.patches.model_copy(update={"batch": parts.patches.batch // devices})
-    return replace(parts, patches=patches, config=parts.config.model_copy(update={"devices": 1}))
+    patches = parts.patches.model_copy(update={"batch": parts.patches.batch // parts.config.ranks})
+    return replace(parts, patches=patches, config=parts.config.model_copy(update={"devices": 1, "nodes": 1}))
 
 
 def epoch_steps(cases: int, batch: int) -> int:
@@ -127,20 +131,26 @@ def choose_timing(parts: Parts, device: str) -> Timing:
 def candidates(device: str) -> list[tuple[str, bool]]:
     """List the precisions and layouts that a device has, as (precision, whether channels-last).
 
-    fp16 on a CPU is refused: lightning would quietly take bf16. MPS is taken at its safest.
+    The layout that is mostly the faster one comes first. fp16 on a CPU is refused: lightning would quietly take bf16.
+    MPS is taken at its safest.
     """
     precisions = {"cuda": ("float32", "bf16", "fp16"), "cpu": ("float32", "bf16"), "mps": ("float32",)}
-    layouts = (False,) if device == "mps" else (False, True)
-    return [(precision, last) for precision in precisions[device] for last in layouts]
+    layouts = (False,) if device == "mps" else (True, False)
+    return [(precision, last) for last in layouts for precision in precisions[device]]
 
 
 def time_real_step(parts: Parts, timing: Timing, device: str, repeats: int = 3) -> float:
-    """Return the median seconds of a whole training step on real patches, after one that is not counted."""
+    """Return the median seconds of some training steps on real patches, after one that is not counted.
+
+    They are repeated until they have taken `ENOUGH` seconds, `repeats` times at most.
+    """
     net, loss = copy.deepcopy(parts.net).to(device).train(), copy.deepcopy(parts.loss).to(device)
     net = lay_out(net, len(parts.patches.size)) if timing.channels_last else net
     optimizer = make_optimizer(net.parameters(), parts.config.optim)
-    times = []
+    times: list[float] = []
     for step in range(repeats + 1):
+        if sum(times[1:]) > ENOUGH:
+            break
         started = time.perf_counter()
         batch = _make_batch(parts, step, device, channels_last=timing.channels_last)
         with torch.autocast(device, AUTOCAST.get(timing.precision), enabled=timing.precision in AUTOCAST):
@@ -150,7 +160,7 @@ def time_real_step(parts: Parts, timing: Timing, device: str, repeats: int = 3) 
         optimizer.step()
         wait_for(device)
         times.append(time.perf_counter() - started)
-    return sorted(times[1:])[repeats // 2]
+    return statistics.median(times[1:])
 
 
 def _make_batch(parts: Parts, step: int, device: str, *, channels_last: bool) -> dict[str, Tensor]:
@@ -161,7 +171,10 @@ def _make_batch(parts: Parts, step: int, device: str, *, channels_last: bool) ->
 
 
 def time_validation(parts: Parts, device: str, most: int = 4) -> float:
-    """Estimate the seconds of one validation: the time per voxel of a few of its cases, times the voxels of all."""
+    """Estimate the seconds of one validation: the time per voxel of a few of its cases, times the voxels of all.
+
+    After `ENOUGH` seconds no further case is tried.
+    """
     cases = parts.validator.cases
     sizes = [cases[i].label.size for i in range(len(cases))]
     if not sizes:
@@ -169,7 +182,9 @@ def time_validation(parts: Parts, device: str, most: int = 4) -> float:
     tried = sorted({i * len(cases) // most for i in range(most)})
     net = copy.deepcopy(parts.net).to(device)
     parts.validator.score(net, cases[0].as_case())
-    started = time.perf_counter()
+    started, seconds, voxels = time.perf_counter(), 0.0, 0
     for i in tried:
-        parts.validator.score(net, cases[i].as_case())
-    return (time.perf_counter() - started) / sum(sizes[i] for i in tried) * sum(sizes)
+        if seconds < ENOUGH:
+            parts.validator.score(net, cases[i].as_case())
+            seconds, voxels = time.perf_counter() - started, voxels + sizes[i]
+    return seconds / voxels * sum(sizes)

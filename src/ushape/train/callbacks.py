@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ class Record(Callback):
         self.path, self.best, self.trackers = path, best, trackers
         self.total_steps, self.listener = total_steps, listener
         self._seconds = 0.0
-        self._started = self._told = time.monotonic()
+        self._started, self._told = time.monotonic(), -math.inf
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Cut rows that come after the step from which a run goes on."""
@@ -42,7 +43,7 @@ class Record(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Report at most twice a second, and at the end of an epoch: reading the loss waits for the device."""
+        """Report the first step, an epoch's end and at most two a second: reading the loss waits for the device."""
         is_last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if is_last or time.monotonic() - self._told >= 0.5:
             self._told = time.monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,12 @@ class KeepBest(Callback):
         if trainer.sanity_checking or not isinstance(pl_module, SegmentationModule):
             return
         self.scores = pl_module.summarise_validation()
+        state = trainer.strategy.lightning_module_state_dict()  # of a sharded net, gathered by all processes
         self.is_best = self.scores.mean > self.best or self.best < 0
         if self.is_best:
             self.best = self.scores.mean if np.isfinite(self.scores.mean) else -1.0
             if trainer.is_global_zero:
-                self.write(pl_module.net.state_dict(), self.scores)
+                self.write(net_weights(state), self.scores)
 
     def state_dict(self) -> dict[str, Any]:
         """Remember the best score."""
@@ -137,5 +139,9 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
 
 def last_weights(path: Path) -> dict[str, Tensor]:
     """Return the net's weights out of a checkpoint: the averaged ones, if an average was kept."""
-    state = read_checkpoint(path)["state_dict"]
+    return net_weights(read_checkpoint(path)["state_dict"])
+
+
+def net_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the net's weights out of those of the whole module."""
     return {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ushape.core.config import Config
 from ushape.train.optim import OptimConfig
@@ -30,6 +30,8 @@ class TrainConfig(Config):
         layout: of tensors in memory; "auto" measures which is fastest.
         device: "auto" takes a GPU if torch sees one.
         devices: processes that share each batch, one per GPU, or on one CPU; `patches.batch` counts for all together.
+        nodes: machines that do so, each with so many devices; torchrun or SLURM starts their processes.
+        strategy: "ddp" keeps the whole net on every device, "fsdp" a part of it; the latter is for GPUs.
         workers: processes that cut patches ahead; 0 cuts them in the training process.
         threads: CPU threads; 0 takes every core the process may use.
         loggers: what keeps the curves beside metrics.csv: "tensorboard", "mlflow", in folders of the run.
@@ -49,6 +51,8 @@ class TrainConfig(Config):
     layout: Literal["auto", "contiguous", "channels_last"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Positive = 1
+    nodes: Positive = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
@@ -56,6 +60,22 @@ class TrainConfig(Config):
     teacher: str = "none"
     seed: Annotated[int, Field(ge=0)] = 0
     optim: OptimConfig = OptimConfig()
+
+    @property
+    def ranks(self) -> int:
+        """The number of processes, on all machines together."""
+        return self.devices * self.nodes
+
+    @model_validator(mode="after")
+    def _sharded_nets_are_plain(self) -> TrainConfig:
+        optim = self.optim
+        instead: dict[str, object] = {"average": 0} if self.average else {}
+        instead |= {"optim.weight_decay": 0} if optim.weight_decay else {}
+        instead |= {"optim.optimizer": "adamw"} if optim.optimizer == "muon" else {}
+        if self.strategy == "fsdp" and instead:
+            named = " ".join(f"--set train.{name}={value}" for name, value in instead.items())
+            raise ValueError(f"strategy 'fsdp' has no whole weights at hand for {', '.join(instead)}; set {named}")
+        return self
 
 
 class Choices(Config):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+from lightning.pytorch.strategies import FSDPStrategy
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -128,6 +129,16 @@ class SegmentationModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimiser; its rate is set before each step."""
         return make_optimizer(self.net.parameters(), self.settings.optim)
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the norm of the whole gradient; of a sharded net, the one over all its parts."""
+        whole: Any = self.trainer.strategy.model
+        if gradient_clip_val and isinstance(self.trainer.strategy, FSDPStrategy):
+            whole.clip_grad_norm_(gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the losses of an epoch that is not over, and what the schedule has seen."""

@@ -45,8 +45,9 @@ class Parts:
                 "train.optim.schedule: plateau follows validation, but no case with foreground is held out; "
                 "take another schedule (--set train.optim.schedule=cosine), or give more cases"
             )
-        if self.patches.batch % self.config.devices:
+        ranks = self.config.ranks
+        if self.patches.batch % ranks:
             raise ConfigError(
-                f"--devices {self.config.devices}: expected a batch that they can share, got {self.patches.batch} "
-                f"patches; give --batch {self.config.devices * math.ceil(self.patches.batch / self.config.devices)}"
+                f"--devices {self.config.devices}: expected a batch that {ranks} processes can share, got "
+                f"{self.patches.batch} patches; give --batch {ranks * math.ceil(self.patches.batch / ranks)}"
             )

@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,12 @@ from ushape.core.cores import usable_cores
 from ushape.core.errors import ConfigError
 from ushape.core.layout import lay_out, memory_format
 
-ROUNDS = 3
+ROUNDS = 2
 FAR_BEHIND = 1.5
+SETTLING = 0.2
+"""CPU seconds by which a first pass may take longer than others: it starts threads and makes kernels."""
+TRIAL_VOXELS = 2**17
+"""Of a trial batch, where a patch is not larger: fewer hide what a precision gains, more only take time."""
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DEVICES: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
@@ -98,25 +102,48 @@ def use_threads(count: int) -> None:
 def probe_precision(
     make_net: Callable[[], nn.Module], shape: tuple[int, ...], device: str, candidates: list[tuple[str, bool]]
 ) -> list[Timing]:
-    """Time forward and backward passes in some precisions and layouts, fastest first.
+    """Time forward and backward passes in some precisions and layouts, fastest first; about four in the slowest.
 
-    They take turns, so that other work on the machine strikes all alike; what is `FAR_BEHIND` after a turn drops out.
+    They take turns, so that other work on the machine strikes all alike. What is `FAR_BEHIND` drops out, and so does a
+    precision whose first layout is: no layout makes up for that.
 
     Args:
-        shape: (b, channels, *space) of the trial batch: the real one, since a small batch hides what a precision gains.
+        shape: (b, channels, *space) of a training batch; of many patches only some are tried.
         candidates: precision, and whether the layout is channels-last.
     """
-    trials = {one: _make_trial(make_net(), shape, device, channels_last=one[1]) for one in candidates}
-    for (precision, _), trial in trials.items():
-        _timed_pass(*trial, precision)  # warms up
-    best: dict[tuple[str, bool], float] = {}
+    shape = (trial_batch(shape), *shape[1:])
+    trials: dict[tuple[str, bool], tuple[nn.Module, Tensor]] = {}
+    seconds: dict[tuple[str, bool], float] = {}
+    for one in candidates:
+        if _best_of(one[0], seconds) <= _limit(seconds):
+            trials[one] = _make_trial(make_net(), shape, device, channels_last=one[1])
+            seconds[one] = _timed_pass(*trials[one], one[0])
+    counted: dict[tuple[str, bool], float] = {}
     for _ in range(ROUNDS):
-        limit = FAR_BEHIND * min(best.values(), default=math.inf)
+        limit = _limit(seconds)
         for one, trial in trials.items():
-            if best.get(one, 0.0) <= limit:
-                best[one] = min(_timed_pass(*trial, one[0]), best.get(one, math.inf))
-    timings = [Timing(precision, last, seconds) for (precision, last), seconds in best.items()]
+            if seconds[one] <= limit:
+                counted[one] = min(_timed_pass(*trial, one[0]), counted.get(one, math.inf))
+        seconds |= counted
+    timings = [Timing(precision, last, each) for (precision, last), each in seconds.items()]
     return sorted(timings, key=lambda timing: timing.seconds)
+
+
+def trial_batch(shape: tuple[int, ...]) -> int:
+    """Return how many patches of a training batch (b, channels, *space) are enough for a trial.
+
+    >>> trial_batch((16, 1, 128, 128)), trial_batch((2, 1, 40, 56, 40)), trial_batch((2, 1, 128, 128, 128))
+    (8, 1, 1)
+    """
+    return max(1, min(shape[0], TRIAL_VOXELS // math.prod(shape[2:])))
+
+
+def _best_of(precision: str, seconds: Mapping[tuple[str, bool], float]) -> float:
+    return min((each for (name, _), each in seconds.items() if name == precision), default=0.0)
+
+
+def _limit(seconds: Mapping[tuple[str, bool], float]) -> float:
+    return FAR_BEHIND * min(seconds.values(), default=math.inf) + SETTLING
 
 
 def _make_trial(

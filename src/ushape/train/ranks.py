@@ -13,6 +13,8 @@ from pathlib import Path
 
 from torch import distributed
 
+from ushape.core.errors import ConfigError
+
 POLL_SECONDS = 0.2
 
 
@@ -21,6 +23,22 @@ def own_rank() -> int:
     from lightning.pytorch.utilities import rank_zero_only
 
     return int(getattr(rank_zero_only, "rank", 0))
+
+
+def check_launcher(nodes: int) -> None:
+    """Refuse a training on several machines whose processes nobody has numbered.
+
+    Raises:
+        ConfigError: neither torchrun nor SLURM has started this process.
+    """
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if nodes > 1 and not (TorchElasticEnvironment.detect() or SLURMEnvironment.detect()):
+        raise ConfigError(
+            f"train.nodes: expected the processes of {nodes} machines to be started by torchrun or srun, got none of "
+            "them; docs/scaling.md has the commands"
+        )
 
 
 def wait_until_written(*paths: Path) -> None:

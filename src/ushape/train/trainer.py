@@ -33,6 +33,7 @@ _CHOSEN_ON_PURPOSE = (
     ".*have no `val_dataloader`",
     ".*in eval mode at the start",  # a frozen encoder
     ".*your dataloader is not resumable",  # it is, by its sampler
+    ".*sync_dist=True",  # every process validates all cases
     ".*LeafSpec.*",  # torch to lightning, not to us
 )
 
@@ -55,7 +56,7 @@ def run_training(parts: Parts, choices: Choices, run: RunFolder, write: WriteMod
 
 
 def _fit(trainer: lightning.Trainer, parts: Parts, choices: Choices, run: RunFolder) -> None:
-    seed, ranks = parts.config.seed, parts.config.devices
+    seed, ranks = parts.config.seed, parts.config.ranks
     steps = TrainingSteps(parts.cases, parts.patches, seed, rank=own_rank(), ranks=ranks)
     sampler = Resumable(trainer, choices.steps_per_epoch)
     loader = training_loader(steps, sampler, workers=parts.config.workers, pin_memory=choices.device == "cuda")
@@ -90,7 +91,8 @@ def _make_trainer(
         default_root_dir=run.path,
         accelerator="gpu" if choices.device == "cuda" else choices.device,
         devices=parts.config.devices,
-        strategy="ddp" if parts.config.devices > 1 else "auto",
+        num_nodes=parts.config.nodes,
+        strategy=parts.config.strategy if parts.config.ranks > 1 else "auto",
         use_distributed_sampler=False,  # batches are shared out by `TrainingSteps`
         precision=PRECISIONS[choices.precision],  # type: ignore[arg-type]  # lightning wants literals
         max_epochs=choices.epochs,

@@ -11,7 +11,6 @@ from ushape.io.label_values import LabelFacts
 from ushape.io.layouts import show_size
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.recipe import Recipe
-from ushape.train.config import Choices
 
 
 def tell_recipe(recipe: Recipe) -> str:
@@ -41,22 +40,13 @@ def tell_split(training: int, validation: int, held_out: int, *, on_purpose: boo
     return Message(f"a single case, or a single group of them; {kept}", "warning")
 
 
-def tell_choices(choices: Choices) -> str:
-    """Say what was measured and decided on this machine."""
-    layout = ", channels last" if choices.channels_last else ""
-    pace = f", {choices.seconds_per_step:.2g} s a step" if choices.seconds_per_step else ""
-    steps = f"{count(choices.epochs, 'epoch')} of {count(choices.steps_per_epoch, 'step')}{pace}"
-    return f"{choices.device}, {choices.precision}{layout}: {steps}"
-
-
 def tell_data(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerprint, listener: Listener) -> None:
     """Say what a data set is: its images, its classes, and what may surprise."""
     sizes = {show_size(facts.min_size), show_size(facts.max_size)}
     size = " to ".join(sorted(sizes)) if len(sizes) > 1 else f"all {sizes.pop()}"
-    channels = f"{facts.channels} channel{'s' if facts.channels > 1 else ''}"
     spacing = "" if facts.unit == "px" else f" of {'x'.join(f'{step:g}' for step in facts.spacing)} mm"
-    voxels = f"{size} {'pixels' if facts.ndim == 2 else 'voxels'}{spacing}"
-    listener(Message(f"{folder}: {facts.cases} images with masks, {voxels}, {channels}, {facts.dtype}"))
+    grid = f"{size} {'pixels' if facts.ndim == 2 else 'voxels'}{spacing}, {count(facts.channels, 'channel')}"
+    listener(Message(f"{folder}: {facts.cases} images with masks, {grid}, {facts.dtype}"))
     shares = ", ".join(f"{n} {s:.1%}" for n, s in zip(labels.names, facts.class_shares, strict=True))
     if labels.merge == "foreground":
         listener(Message(f"labels: {len(values.values)} values, trained as foreground against background; {shares}"))

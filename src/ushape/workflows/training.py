@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-
 from ushape.core.config import parse_config
 from ushape.core.cores import usable_cores
-from ushape.core.errors import DataError
-from ushape.core.events import Listener, Message, ignore_events
-from ushape.core.files import read_json, write_json
+from ushape.core.events import Listener, ignore_events
+from ushape.core.files import read_json
 from ushape.patches.store import INDEX, Store
 from ushape.plan.recipe import Recipe, read_recipe
-from ushape.train.budget import make_choices
 from ushape.train.config import Choices
 from ushape.train.parts import Parts
-from ushape.train.probe import machine_facts, use_threads
-from ushape.train.ranks import wait_until_written
-from ushape.train.run_folder import RunFolder, write_environment
+from ushape.train.probe import use_threads
+from ushape.train.ranks import check_launcher, wait_until_written
+from ushape.train.run_folder import RunFolder
 from ushape.train.trainer import run_training
-from ushape.workflows.memory import foretell_memory
 from ushape.workflows.parts import make_parts, model_writer
 from ushape.workflows.review import review
 from ushape.workflows.scoring import keep_scorable
-from ushape.workflows.tell import tell_choices, tell_split
+from ushape.workflows.settle import settle
+from ushape.workflows.tell import tell_split
 from ushape.workflows.tune import start_from
 
 
@@ -41,7 +36,7 @@ def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     held_out = len(chosen["validation"])
     listener(tell_split(len(chosen["training"]), len(scorable), held_out, on_purpose=fold == "none"))
     parts = _build(run, recipe, store, listener)
-    choices = _choose(run, recipe, parts, started, listener)
+    choices = settle(run, recipe, parts, started, listener)
     run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
     review(run, recipe, scorable.names, listener)
 
@@ -62,6 +57,7 @@ def join_training(run: RunFolder) -> RunFolder:
 
 def _build(run: RunFolder, recipe: Recipe, store: Store, listener: Listener) -> Parts:
     """Make the parts of a training, with the weights that it starts from unless a checkpoint has them."""
+    check_launcher(recipe.train.nodes)
     chosen, begins = read_json(run.splits), not run.checkpoint.exists()
     use_threads(recipe.train.threads or max(1, usable_cores() // recipe.train.devices))
     held_out = keep_scorable(store.subset(chosen["validation"]))
@@ -69,28 +65,3 @@ def _build(run: RunFolder, recipe: Recipe, store: Store, listener: Listener) -> 
     if begins and recipe.train.start != "none":
         listener(start_from(parts.net, recipe.train.start))
     return parts
-
-
-def _choose(run: RunFolder, recipe: Recipe, parts: Parts, started: float, listener: Listener) -> Choices:
-    digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
-    if run.choices.exists():
-        return _read_choices(run, digest)
-    device = machine_facts(recipe.train.device)
-    listener(foretell_memory(recipe, device))
-    minutes = parts.config.minutes
-    choices = make_choices(parts, None if minutes == "none" else minutes * 60 - (time.perf_counter() - started))
-    choices = choices.model_copy(update={"recipe": digest})
-    write_json(run.choices, choices.model_dump())
-    write_environment(run, device)
-    listener(Message(tell_choices(choices)))
-    return choices
-
-
-def _read_choices(run: RunFolder, digest: str) -> Choices:
-    choices = parse_config(Choices, read_json(run.choices), str(run.choices))
-    if choices.recipe != digest:
-        raise DataError(
-            f"{run.recipe}: expected the recipe that this run began with, got a changed one; "
-            "undo the change, or start a new run with --recipe"
-        )
-    return choices
