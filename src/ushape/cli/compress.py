@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from ushape.cli.show import listening, print_json
-from ushape.core.config import choose, parse_assignment
 from ushape.core.errors import ConfigError
 from ushape.core.events import Listener, ignore_events
 
@@ -29,6 +28,7 @@ def compress(
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Make a smaller model of a model, and say what that cost and gained."""
+    from ushape.core.config import choose, parse_assignment
     from ushape.train.run_folder import default_output
     from ushape.workflows.compress import CompressRequest
     from ushape.workflows.distil import distil_model

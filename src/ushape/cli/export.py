@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from ushape.cli.show import listening, print_json
-from ushape.core.config import choose
 from ushape.core.events import ignore_events
 from ushape.core.exported import ExportPrecision
 
@@ -27,6 +26,7 @@ def export(
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write a model as a file for ONNX Runtime or OpenVINO, checked against the model."""
+    from ushape.core.config import choose
     from ushape.workflows.export import ExportRequest
     from ushape.workflows.export import export as run
 

@@ -91,14 +91,14 @@ def look_at(path: Path) -> dict[str, Any]:
     Raises:
         DataError: there is nothing of the kind.
     """
-    from ushape.io.dicom import is_dicom_folder
-
-    if (path.is_file() and path.suffix.lower() == ".zip") or is_dicom_folder(path):
-        return _series_facts(path)
     if path.is_file():
-        return _model_facts(path)
+        return _series_facts(path) if path.suffix.lower() == ".zip" else _model_facts(path)
     if (path / "recipe.toml").is_file():
         return _run_facts(path)
+    from ushape.io.dicom import is_dicom_folder  # which loads numpy: models and runs are told without it
+
+    if is_dicom_folder(path):
+        return _series_facts(path)
     if path.is_dir():
         return _data_facts(path)
     raise DataError(f"{path}: expected a model file, a run folder, a data set or preset:NAME, got nothing")

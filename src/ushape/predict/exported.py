@@ -7,14 +7,22 @@ from pathlib import Path
 
 from ushape.core.exported import ExportFacts, parse_export
 from ushape.core.model_file import ModelHeader
-from ushape.predict.onnx_engine import read_onnx_metadata
-from ushape.predict.openvino_engine import read_openvino_metadata
 
-METADATA: dict[str, Callable[[Path], Mapping[str, str]]] = {
-    ".onnx": read_onnx_metadata,
-    ".xml": read_openvino_metadata,
-}
-"""The ending of a file to what reads its metadata; none of them imports torch."""
+
+def _read_onnx(path: Path) -> Mapping[str, str]:
+    from ushape.predict.onnx_engine import read_onnx_metadata
+
+    return read_onnx_metadata(path)
+
+
+def _read_openvino(path: Path) -> Mapping[str, str]:
+    from ushape.predict.openvino_engine import read_openvino_metadata
+
+    return read_openvino_metadata(path)
+
+
+METADATA: dict[str, Callable[[Path], Mapping[str, str]]] = {".onnx": _read_onnx, ".xml": _read_openvino}
+"""The ending of a file to what reads its metadata; none of them imports torch, and numpy only where it is read."""
 
 
 def is_exported(path: Path) -> bool:
