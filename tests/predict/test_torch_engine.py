@@ -40,6 +40,15 @@ def test_norms_and_dropout_are_at_rest() -> None:
     assert torch.equal(net[1].running_mean, before)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_cpu_sees_windows_with_their_channels_innermost(channels: int) -> None:
+    strides: list[tuple[int, ...]] = []
+    net = torch.nn.Conv2d(channels, 2, 1)
+    net.register_forward_hook(lambda _, __, output: strides.append(output.stride()))
+    TorchEngine(net, 2)(np.zeros((1, channels, 4, 5), dtype=np.float32))
+    assert strides == [(40, 1, 10, 2)]
+
+
 def test_windows_that_are_views_turned_around_are_taken() -> None:
     engine = TorchEngine(nn.Conv2d(1, 2, 1), 2)
     batch = np.random.default_rng(0).normal(size=(1, 1, 4, 5)).astype(np.float32)

@@ -16,6 +16,19 @@ def memory_format(image: Tensor, channels_last: bool) -> Any:
     return CHANNELS_LAST[image.ndim] if channels_last else torch.contiguous_format
 
 
+def lay_out_images(batch: Tensor, *, channels_last: bool) -> Tensor:
+    """Return a batch in a layout by which convolutions choose theirs.
+
+    `contiguous` does not do for one channel: torch takes both layouts to be the same there, and leaves the strides.
+
+    >>> lay_out_images(torch.zeros(1, 1, 4, 5), channels_last=True).stride()
+    (20, 1, 5, 1)
+    """
+    if not channels_last:
+        return batch.contiguous()
+    return torch.empty_like(batch, memory_format=CHANNELS_LAST[batch.ndim]).copy_(batch)
+
+
 def lay_out(net: nn.Module, ndim: int) -> nn.Module:
     """Bring the weights of a net for images of `ndim` axes into channels-last layout, in place."""
     return net.to(memory_format=CHANNELS_LAST[ndim + 2])  # type: ignore[call-overload]  # torch's stubs lack it

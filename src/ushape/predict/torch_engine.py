@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from ushape.core.layout import memory_format
+from ushape.core.layout import lay_out_images
 
 Precision = Literal["float32", "bf16", "fp16"]
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,7 +41,7 @@ class TorchEngine:
     def __call__(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b classes *inner"]:
         """Return the probabilities of a batch of windows."""
         batch = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
-        batch = batch.contiguous(memory_format=memory_format(batch, self.device.type == "cpu"))
+        batch = lay_out_images(batch, channels_last=self.device.type == "cpu")
         return torch_probabilities(self.net, batch, self.precision, self.classes).cpu().numpy()
 
 
