@@ -94,17 +94,3 @@ def complete(pair: Pair, choices: dict[str, tuple[Any, ...]], rng: random.Random
         if is_allowed(row):
             return row
     return None
-
-
-LOCAL = ("block.residual", "block.norm", "block.activation", "block.attention", "up_kernel")
-
-
-def cover_sizes() -> list[Row]:
-    """Cover every pair of the choices that touch sizes; the others take turns, so that each occurs."""
-    sizes = {name: values if name not in LOCAL else values[:1] for name, values in CHOICES.items()}
-    sizes |= {"encoder": ("plain", "vgg16"), "deep_supervision": (False,)}
-    turns = {name: CHOICES[name] for name in LOCAL}
-    return [
-        row | {name: values[(index + offset) % len(values)] for offset, (name, values) in enumerate(turns.items())}
-        for index, row in enumerate(cover(sizes, seed=4))
-    ]

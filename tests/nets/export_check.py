@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 import onnxruntime
 import torch
-from tests.nets.covering import Row, cover_sizes, make_config
+from tests.nets.covering import CHOICES, Row, cover, make_config
 from torch import Tensor
 
 from ushape.nets.presets import preset
@@ -75,7 +75,7 @@ def shallow(row: Row) -> UNetConfig:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    rows = cover_sizes()
+    rows = cover(CHOICES)
     for name in sys.argv[1:]:
         row = name.isdecimal()
         config = shallow(rows[int(name)]) if row else narrow(preset(name))

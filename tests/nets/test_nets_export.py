@@ -1,4 +1,7 @@
-"""Graphs exported at one size, run at others. The exports run in processes of their own, without the shape checks."""
+"""Every covering row, exported at one size and run at others.
+
+The exports run in processes of their own, without the shape checks.
+"""
 
 import json
 import subprocess
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.nets.covering import CHOICES, LOCAL, cover_sizes
+from tests.nets.covering import CHOICES, cover
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ("unet-2015", "attention-3d", "nnunet-3d")
@@ -27,7 +30,7 @@ def run(names: list[str]) -> list[tuple[str, dict[str, float]]]:
 
 @pytest.mark.slow
 def test_networks_exported_at_one_size_give_the_same_at_others() -> None:
-    rows = cover_sizes()
+    rows = cover(CHOICES)
     names = [*PRESETS, *map(str, range(len(rows)))]
     with ThreadPoolExecutor(2) as pool:
         results = dict(chain(*pool.map(run, [names[::2], names[1::2]])))
@@ -38,8 +41,3 @@ def test_networks_exported_at_one_size_give_the_same_at_others() -> None:
         if any(errors[to] > limit for to, limit in TOLERANCES.get(name, TOLERANCE).items())
     }
     assert not wrong
-
-
-def test_every_choice_is_exported() -> None:
-    exported = {(name, value) for row in cover_sizes() for name, value in row.items()}
-    assert {(name, value) for name in LOCAL for value in CHOICES[name]} <= exported
