@@ -8,8 +8,9 @@ from tests.train.tiny import TINY, cli_arguments
 
 from ushape.core.files import read_json
 from ushape.core.model_file import read_header
-from ushape.deploy.memory import peak_bytes
 from ushape.nets.config import UNetConfig
+from ushape.nets.memory import Numerics, prediction_peak
+from ushape.nets.unet import UNet
 from ushape.plan.recipe import read_recipe
 from ushape.workflows.model import load
 
@@ -67,12 +68,11 @@ def test_a_teacher_of_other_images_is_refused(learnt: Path, blobs_data: Path, tm
 
 def test_the_peak_of_memory_is_that_of_the_finest_level() -> None:
     """Twice as many voxels need twice the activations; twice the widths twice that, and four times the weights."""
-    small, large = (peak_bytes(UNetConfig(widths=(8, 16)), (64, side)) for side in (64, 128))
-    weights = 4 * sum(each.numel() for each in _parameters(UNetConfig(widths=(8, 16))))
+    config, last = UNetConfig(widths=(8, 16)), Numerics(channels_last=True)
+    small, large = (prediction_peak(config, (1, 1, 64, side), UNet.forward, last).tensors for side in (64, 128))
+    weights = 4 * sum(each.numel() for each in _parameters(config))
     assert (large - weights) == pytest.approx(2 * (small - weights), rel=0.01)
 
 
 def _parameters(config: UNetConfig) -> list:
-    from ushape.nets.unet import UNet
-
     return list(UNet(config).parameters())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ushape.explain.gradients import FAULTS, GradientFlow, probe_gradients
+from ushape.explain.gradients import FAULTS, GradientFlow, Step, probe_gradients
 from ushape.nets.config import UNetConfig
 from ushape.nets.unet import UNet
 
@@ -15,15 +15,15 @@ def net() -> UNet:
     return UNet(UNetConfig(widths=(4, 8), block={"activation": "relu"}, up="transpose"))  # type: ignore[arg-type]
 
 
-def probe(net: nn.Module, *, rate: float = 1e-2, optimizer: str = "sgd", scale: float = 1.0) -> GradientFlow:
-    image = scale * torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+def probe(net: nn.Module, *, rate: float = 1e-2, optimizer: str = "sgd", clip: float = 0.0) -> GradientFlow:
+    image = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     target = (image[:, 0] > 0).long()
 
     def measure() -> Tensor:
         loss: Tensor = nn.functional.cross_entropy(net(image), target)
         return loss
 
-    return probe_gradients(net, measure, optimizer=optimizer, rate=rate)
+    return probe_gradients(net, measure, Step(optimizer, rate, clip))
 
 
 def faults(flow: GradientFlow) -> dict[str, str]:
@@ -65,6 +65,14 @@ def test_a_rate_that_explodes_is_named(net: UNet) -> None:
     assert set(faults(probe(net, rate=10.0, optimizer="adamw")).values()) == {"exploding"}
 
 
+def test_clipping_shortens_the_step_of_sgd_and_not_of_adam(net: UNet) -> None:
+    for optimizer, share in (("sgd", 0.001), ("adamw", 1.0)):
+        free, clipped = (probe(net, optimizer=optimizer, clip=clip) for clip in (0.0, 1e-3))
+        total = sum(layer.norm**2 for layer in free.layers) ** 0.5
+        ratio = clipped.layers[0].step / free.layers[0].step
+        assert ratio == pytest.approx(share / total if share < 1 else 1.0, rel=1e-4)
+
+
 def test_gradients_that_are_no_numbers_are_named(net: UNet) -> None:
     with torch.no_grad():
         net.heads[0].weight[0, 0] = torch.inf
@@ -77,7 +85,7 @@ def test_dead_relus_are_counted(net: UNet) -> None:
     with torch.no_grad():
         unit.conv.bias = nn.Parameter(torch.tensor([0.0, -1e3, 0.0, -1e3]))
     (dead,) = [each for each in probe(net).dead if each.layer == "encoder.levels.0.0.0.activation"]
-    assert (dead.dead, dead.channels) == (2, 4)
+    assert (dead.dead, dead.channels, dead.fault) == (2, 4, "dead")
 
 
 def test_every_fault_says_what_to_do() -> None:

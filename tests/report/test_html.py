@@ -43,6 +43,7 @@ FULL = ReportData(
     summary=["Trained on 12 images."],
     settings=[Setting("net.widths", "[8, 16]", "it fits"), Setting("train.lr", "0.001"), Setting("net.up", "linear")],
     curves=CURVES,
+    gradients=[{"layer": "heads.0", "norm": "0.25", "fault": "zero weights"}],
     classes=("background", "nuclei"),
     scores=SCORES,
     aggregates=[Aggregate("nuclei", "dice", 0.733, 0.42, 0.91, 3), Aggregate("nuclei", "iou", 0.62, 0.3, 0.8, 3)],
@@ -128,7 +129,14 @@ def test_the_result_is_said_in_words() -> None:
 
 def test_everything_handed_in_is_on_the_page() -> None:
     text = read(FULL).text
-    for piece in ("Trained on 12 images.", "it fits", "0.1.0", "ushape explain model.safetensors", "twice the shared"):
+    for piece in (
+        "Trained on 12 images.",
+        "it fits",
+        "0.1.0",
+        "ushape explain model.safetensors",
+        "twice the shared",
+        "zero weights",
+    ):
         assert piece in text
     assert "Training took 2 min 6 s. The last epoch was 4." in text
     assert "Not in this report" not in text

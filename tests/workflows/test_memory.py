@@ -6,7 +6,7 @@ from ushape.core.config import with_fields
 from ushape.nets.cost import measure_cost
 from ushape.plan.recipe import Recipe
 from ushape.train.probe import MachineFacts
-from ushape.workflows.memory import estimate_step, foretell_memory
+from ushape.workflows.memory import estimate_prediction, estimate_step, foretell_memory
 
 RECIPE = with_fields(Recipe(), {"patches.size": [64, 64], "patches.batch": 4, "train.precision": "float32"})
 
@@ -15,9 +15,40 @@ def machine(memory_gb: float) -> MachineFacts:
     return MachineFacts("cpu", "a CPU", 2, memory_gb)
 
 
-def test_the_estimate_is_activations_of_the_batch_and_four_numbers_per_weight() -> None:
+def test_the_estimate_holds_the_activations_of_the_batch_and_four_numbers_per_weight() -> None:
     cost = measure_cost(RECIPE.net, (64, 64))
-    assert estimate_step(RECIPE) * 2**30 == pytest.approx(4 * cost.activation_bytes + 16 * cost.parameters)
+    least = 4 * cost.activation_bytes + 16 * cost.parameters
+    assert least < estimate_step(RECIPE, "cpu") < 2 * least
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"net.deep_supervision": True, "loss.class_weights": [0.5, 2.0]},
+        {"net.skip": "gate", "loss.gates.weight": 0.3},
+        {"train.optim.optimizer": "sgd", "train.accumulate": 2},
+        {"head": "sigmoid", "net.classes": 1, "loss": {"bce": {}, "dice": {}}},
+        {
+            "data.labels": {"names": ["background", "a", "b"], "values": [0, 1, 2], "overlap": "files"},
+            "head": "sigmoid",
+            "net.classes": 2,
+            "loss": {"bce": {}, "dice": {}},
+            "predict.threshold": [0.5, 0.5],
+        },
+    ],
+    ids=str,
+)
+def test_every_kind_of_recipe_has_an_estimate(change: dict[str, object]) -> None:
+    assert estimate_step(with_fields(RECIPE, change), "cpu") > 0
+
+
+def test_a_step_on_a_gpu_has_no_workspaces_of_a_cpu() -> None:
+    assert estimate_step(RECIPE, "cuda") < estimate_step(RECIPE, "cpu")
+
+
+def test_prediction_takes_less_than_training_and_the_more_the_larger_the_batch() -> None:
+    one, four = (estimate_prediction(RECIPE, (batch, 1, 64, 64), "cpu", "float32") for batch in (1, 4))
+    assert one < four < estimate_step(RECIPE, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +57,7 @@ def test_the_estimate_is_activations_of_the_batch_and_four_numbers_per_weight() 
     ids=str,
 )
 def test_what_is_advised_takes_less(change: dict[str, object]) -> None:
-    assert estimate_step(with_fields(RECIPE, change)) < estimate_step(RECIPE)
+    assert estimate_step(with_fields(RECIPE, change), "cpu") < estimate_step(RECIPE, "cpu")
 
 
 def test_enough_memory_is_no_reason_to_warn() -> None:
@@ -41,6 +72,7 @@ def test_too_little_memory_names_each_remedy_with_its_estimate() -> None:
         "--set patches.batch=2 takes 0.",
         "--set patches.size=[32,32] takes 0.",
         "checkpointing=true takes 0.",
+        "--set train.precision=bf16 takes 0.",
     ):
         assert remedy in message.text
     single = with_fields(RECIPE, {"patches.batch": 1, "net.checkpointing": True})

@@ -34,6 +34,7 @@ FIELDS = {
     "start": "train.start",
     "devices": "train.devices",
     "loggers": "train.loggers",
+    "probe": "train.probe_gradients",
 }
 """Which field of the recipe a flag sets."""
 
@@ -58,6 +59,7 @@ def train(
     threads: Annotated[int | None, Flag(min=0, help="CPU threads; 0 for all cores.")] = None,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX or CYX.")] = None,
     strict: Annotated[bool, Flag("--strict", help="Refuse masks on another grid than their image's.")] = False,
+    probe: Annotated[bool, Flag("--probe-gradients", help="Record what reaches each layer, and its faults.")] = False,
     loggers: Annotated[list[str] | None, Flag("--log", help="Also tensorboard or mlflow; may be repeated.")] = None,
     changes: Annotated[list[str] | None, Flag("--set", help="Any field of the recipe: net.up=transpose.")] = None,
     resume: Annotated[Path | None, Flag(help="Go on with this run folder.")] = None,
@@ -75,6 +77,7 @@ def train(
     }
     flags |= {"device": device, "workers": workers, "threads": threads, "axes": axes, "fold": fold, "folds": folds}
     flags |= {"start": start, "devices": devices, "loggers": loggers or None, "strict": strict or None}
+    flags |= {"probe": probe or None}
     fields = collect_changes({name: value for name, value in flags.items() if value is not None}, changes or [])
     if resume is not None:
         if data or output or recipe or foreground or fields or prepare_only:

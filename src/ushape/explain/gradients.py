@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,11 @@ class DeadUnits:
     dead: int
     channels: int
 
+    @property
+    def fault(self) -> str:
+        """A key of `FAULTS`, or ""."""
+        return "dead" if self.dead >= DEAD * self.channels else ""
+
 
 @dataclass(frozen=True)
 class GradientFlow:
@@ -78,49 +84,94 @@ FAULTS: dict[str, tuple[str, str]] = {
         "one step would change it by more than its own size",
         "lower the rate with --lr, or clip gradients with --set train.clip=1",
     ),
+    "dead": (
+        "most of its channels are 0 in the whole batch: nothing is learnt through them",
+        "lower the rate with --lr, or take --set net.block.activation=leaky_relu",
+    ),
     "vanishing": ("a step changes it by less than float32 can hold", "raise the rate with --lr, or choose a norm"),
 }
 """What each fault means, and what to do."""
 
-Plan = Callable[[float, int], float]
-"""The length of a step on weights: from the norm of their gradient and how many they are."""
-STEPS: dict[str, Plan] = {
+STEPS: dict[str, Callable[[float, int], float]] = {
     "sgd": lambda norm, _: norm,
     "adam": lambda norm, count: math.sqrt(count) if norm > 0 else 0.0,
     "adamw": lambda norm, count: math.sqrt(count) if norm > 0 else 0.0,
     "muon": lambda norm, count: 0.2 * math.sqrt(count) if norm > 0 else 0.0,
 }
-"""How long a step is at rate 1: Adam moves every weight by about the rate, Muon by a fifth of it."""
+"""How long a step is at rate 1, from the norm of the weights' gradient and how many they are: Adam moves every weight
+by about the rate, whatever its gradient is, and Muon by a fifth of it."""
+Measure = Callable[[Sequence[Tensor]], float]
 
 
-def probe_gradients(
-    net: nn.Module, measure: Callable[[], Tensor], *, optimizer: str = "sgd", rate: float = 1e-2
-) -> GradientFlow:
+@dataclass(frozen=True)
+class Step:
+    """The step that an optimiser would take; momentum is left out.
+
+    Attributes:
+        optimizer: a key of `STEPS`.
+        clip: largest norm of the whole gradient; 0 does not clip.
+    """
+
+    optimizer: str = "sgd"
+    rate: float = 1e-2
+    clip: float = 0.0
+
+    def length(self, gradients: Sequence[Tensor], total: float) -> float:
+        """Return how far the step moves weights with these gradients, `total` being the norm of all there are."""
+        share = self.clip / total if 0 < self.clip < total else 1.0
+        count = sum(gradient.numel() for gradient in gradients)
+        return self.rate * STEPS[self.optimizer](share * _norm(gradients), count)
+
+
+def probe_gradients(net: nn.Module, measure: Callable[[], Tensor], step: Step) -> GradientFlow:
     """Compute a loss and its gradients once, and look at what reaches each layer. Nothing is changed.
 
     A layer is a row of the layer table; its biases and norms count as part of it, in `norm` and `zeros`.
 
     Args:
         measure: runs the network and returns the loss.
-        optimizer: which step is taken, see `STEPS`; momentum is left out.
-        rate: the learning rate.
     """
-    relus: dict[str, Tensor] = {}
-    names = [name for name, module in net.named_modules() if isinstance(module, nn.ReLU)]
-    hooks = [net.get_submodule(name).register_forward_hook(_count_alive(name, relus)) for name in names]
+    with watch_relus(net) as alive, torch.enable_grad():
+        loss = measure()
+    parameters = {name: weight for name, weight in net.named_parameters() if weight.requires_grad}
+    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    layers = judge_gradients(net, dict(zip(parameters, gradients, strict=True)), step)
+    return GradientFlow(float(loss.detach()), layers, count_dead(alive))
+
+
+def judge_gradients(net: nn.Module, gradients: Mapping[str, Tensor | None], step: Step) -> tuple[LayerFlow, ...]:
+    """Look at what reaches each layer.
+
+    Args:
+        gradients: of the weights that are trained, by their names; None where there is none.
+    """
+    parameters = {name: weight for name, weight in net.named_parameters() if name in gradients}
+    total = _norm([gradient for gradient in gradients.values() if gradient is not None])
+    groups = group(net, parameters)
+    return tuple(_look(layer, weights, gradients, lambda g: step.length(g, total)) for layer, weights in groups)
+
+
+@contextmanager
+def watch_relus(net: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Note, for every ReLU that runs within the block, which of its channels are above 0 anywhere.
+
+    Yields:
+        A dictionary that fills as the network runs: name of the ReLU -> (channels) bool.
+    """
+    alive: dict[str, Tensor] = {}
+    relus = {name: module for name, module in net.named_modules() if isinstance(module, nn.ReLU)}
+    hooks = [relu.register_forward_hook(_note_alive(name, alive)) for name, relu in relus.items()]
     try:
-        with torch.enable_grad():
-            loss = measure()
+        yield alive
     finally:
         for hook in hooks:
             hook.remove()
-    parameters = {name: weight for name, weight in net.named_parameters() if weight.requires_grad}
-    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-    found = dict(zip(parameters, gradients, strict=True))
-    plan = STEPS[optimizer]
-    layers = [_look(layer, weights, found, lambda n, c: rate * plan(n, c)) for layer, weights in group(net, parameters)]
-    dead = [DeadUnits(name, int((~alive).sum()), len(alive)) for name, alive in relus.items()]
-    return GradientFlow(float(loss.detach()), tuple(layers), tuple(unit for unit in dead if unit.dead))
+
+
+def count_dead(alive: Mapping[str, Tensor]) -> tuple[DeadUnits, ...]:
+    """Count the channels of each ReLU that were never above 0; those without any are left out."""
+    dead = [DeadUnits(name, int((~channels).sum()), len(channels)) for name, channels in alive.items()]
+    return tuple(unit for unit in dead if unit.dead)
 
 
 def group(net: nn.Module, parameters: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
@@ -133,7 +184,9 @@ def group(net: nn.Module, parameters: Mapping[str, Tensor]) -> list[tuple[str, d
     return list(groups.items())
 
 
-def _look(layer: str, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], plan: Plan) -> LayerFlow:
+def _look(
+    layer: str, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], measure: Measure
+) -> LayerFlow:
     known = [gradient for name in weights if (gradient := gradients[name]) is not None]
     kernels = {name: weight for name, weight in weights.items() if weight.ndim > 1}
     size = _norm(list(kernels.values()))
@@ -142,8 +195,7 @@ def _look(layer: str, weights: Mapping[str, Tensor], gradients: Mapping[str, Ten
     count = sum(gradient.numel() for gradient in known)
     zeros = sum(int((gradient == 0).sum()) for gradient in known) / count
     kernel_gradients = [gradient for name in kernels if (gradient := gradients[name]) is not None]
-    length = plan(_norm(kernel_gradients), sum(gradient.numel() for gradient in kernel_gradients))
-    step = length / size if size > 0 else math.nan
+    step = measure(kernel_gradients) / size if size > 0 else math.nan
     return LayerFlow(
         layer, _norm(known), zeros, size, step, name_fault(_norm(known), size, step, has_kernel=bool(kernels))
     )
@@ -170,8 +222,9 @@ def _norm(tensors: Sequence[Tensor]) -> float:
     return math.sqrt(sum(float(tensor.detach().double().square().sum()) for tensor in tensors))
 
 
-def _count_alive(name: str, kept: dict[str, Tensor]) -> Callable[[object, object, Tensor], None]:
+def _note_alive(name: str, kept: dict[str, Tensor]) -> Callable[[object, object, Tensor], None]:
     def hook(_: object, __: object, output: Tensor) -> None:
-        kept[name] = output.detach().amax(dim=(0, *range(2, output.ndim))) > 0
+        found = output.detach().amax(dim=(0, *range(2, output.ndim))) > 0
+        kept[name] = found | kept[name] if name in kept else found
 
     return hook

@@ -113,6 +113,7 @@ class ReportData:
     Attributes:
         summary: whole sentences, put first: what was trained on what, for how long, how it was scored.
         curves: rows of metrics.csv: step, epoch, train_loss, val_dice, lr, seconds; a cell may be empty.
+        gradients: a row per layer, of the last step looked at: layer, norm, zeros, weights, change, dead, fault.
         classes: names, the background first.
         scores: one row per case and class: case, class, dice, and whatever else was measured.
         environment: versions and machine, as text.
@@ -124,6 +125,7 @@ class ReportData:
     summary: Sequence[str] = ()
     settings: Sequence[Setting] = ()
     curves: Sequence[Row] = ()
+    gradients: Sequence[Row] = ()
     classes: Sequence[str] = ("background", "foreground")
     scores: Sequence[Row] = ()
     aggregates: Sequence[Aggregate] = ()

@@ -7,8 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ushape.core.files import write_text
-from ushape.report.contents import Aggregate, ReportData, Setting, dice_per_case, read_number, values_by_class
+from ushape.report.contents import (
+    Aggregate,
+    ReportData,
+    Setting,
+    dice_per_case,
+    read_number,
+    read_text,
+    values_by_class,
+)
 from ushape.report.gallery import show_gallery
+from ushape.report.insight import show_numbers
 from ushape.report.markup import EMPTY, Html, definition_list, join, paragraphs, tag
 from ushape.report.page import Section, render_page
 from ushape.report.plots import (
@@ -151,6 +160,21 @@ def _curves(data: ReportData) -> Section:
     return Section("curves", title, body, absent)
 
 
+def _gradients(data: ReportData) -> Section:
+    if not data.gradients:
+        return Section("gradients", "", None, "")
+    note = (
+        "What reached each layer in the last step that was looked at. Change: by which share of their own length that "
+        "step moves the weights, at the highest rate; 0.001 is usual, above 1 training breaks. Dead: channels of a "
+        "ReLU that are 0 in the whole batch. All looks are in gradients.csv."
+    )
+    head = ("layer", "norm", "zeros", "weights", "change", "dead", "fault")
+    rows = [[read_text(row, name) for name in head] for row in data.gradients]
+    numbers = tag("div", show_numbers(head, rows, caption="Gradients"), class_="tall")
+    body = join([tag("p", note, class_="note"), numbers])
+    return Section("gradients", "Gradients", body, "")
+
+
 def _loss_curve(data: ReportData) -> Html | None:
     return plot_loss(data.curves) if read_curve(data.curves, "train_loss")[0].size else None
 
@@ -221,6 +245,7 @@ SECTIONS: tuple[Callable[[ReportData], Section], ...] = (
     _classes,
     _cases,
     _curves,
+    _gradients,
     _next_steps,
     _settings,
     _definitions,

@@ -17,10 +17,10 @@ from ushape.patches.augment import augment
 from ushape.patches.sampler import cut_step, draw_step
 from ushape.train.config import Choices
 from ushape.train.memory import advise_on_memory
-from ushape.train.module import compute_loss
 from ushape.train.optim import make_optimizer
 from ushape.train.parts import Parts
 from ushape.train.probe import AUTOCAST, Timing, choose_device, probe_precision, wait_for
+from ushape.train.step import compute_loss
 
 SMALLEST_EPOCH = 50
 VALIDATION_SHARE = 0.2

@@ -36,6 +36,7 @@ class TrainConfig(Config):
         threads: CPU threads; 0 takes every core the process may use.
         loggers: what keeps the curves beside metrics.csv: "tensorboard", "mlflow", in folders of the run.
         start: a model file or run folder whose weights the training starts from, or "none".
+        probe_gradients: write down what reaches each layer in the first step and at the end of each epoch.
         teacher: a model file or run folder whose predictions are learnt beside the labels, or "none".
     """
 
@@ -58,6 +59,7 @@ class TrainConfig(Config):
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
     start: str = "none"
     teacher: str = "none"
+    probe_gradients: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
     optim: OptimConfig = OptimConfig()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,8 @@ from ushape.core.layout import memory_format
 from ushape.patches.augment import AugmentConfig, augment
 from ushape.train.optim import OptimConfig, lr_factor, make_optimizer
 from ushape.train.schedule import Plateau, PlateauWatch
+from ushape.train.step import WatchGates, compute_loss
 from ushape.train.validation import ValidationScores, Validator
-
-WatchGates = Callable[[Any], AbstractContextManager[Mapping[str, Tensor]]]
-"""Collect the logits of a net's attention gates while it runs, by the name of the gate."""
 
 
 @dataclass(frozen=True)
@@ -150,14 +147,6 @@ class SegmentationModule(lightning.LightningModule):
         self._losses = checkpoint["epoch_losses"]
         if self.plateau:
             self.plateau.restore(checkpoint["plateau"])
-
-
-def compute_loss(net: nn.Module, loss: nn.Module, watch_gates: WatchGates, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the loss of a net on one batch, its attention gates considered."""
-    with watch_gates(net) as gates:
-        logits = net(batch["image"])
-    value: Tensor = loss(logits, batch["label"], list(gates.values()))
-    return value
 
 
 def keep_batch(path: Path, batch: Mapping[str, Tensor]) -> None:

@@ -12,8 +12,9 @@ from ushape.patches.augment import AugmentConfig
 from ushape.patches.sampler import PatchConfig
 from ushape.patches.store import Store
 from ushape.train.config import TrainConfig
-from ushape.train.module import WatchGates
+from ushape.train.flow import WatchFlow
 from ushape.train.schedule import Plateau
+from ushape.train.step import WatchGates
 from ushape.train.validation import Validator
 
 
@@ -25,6 +26,7 @@ class Parts:
         cases: the prepared training cases.
         validator: how whole cases are scored; its store may be empty.
         watch_gates: for the loss on attention gates.
+        watch_flow: looks at gradients, if they are to be recorded.
     Raises:
         ConfigError: the schedule follows validation, and there is none; or the batch is none that devices can share.
     """
@@ -37,6 +39,7 @@ class Parts:
     augment: AugmentConfig
     config: TrainConfig
     watch_gates: WatchGates
+    watch_flow: WatchFlow | None = None
 
     def __post_init__(self) -> None:
         """Refuse a schedule that waits for validations where there are none, and a batch that cannot be shared."""

@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     @property
+    def gradients(self) -> Path:
+        """What reached each layer, if that was asked for."""
+        return self.path / "gradients.csv"
+
+    @property
     def checkpoint(self) -> Path:
         """The last state of the training, to resume from."""
         return self.path / "last.ckpt"

@@ -18,6 +18,7 @@ from ushape.train.callbacks import AverageWeights, Record, StopEarly
 from ushape.train.checkpoint import AtomicCheckpointIO, KeepBest, Reseed, SaveLast, last_weights
 from ushape.train.config import Choices
 from ushape.train.data import Resumable, TrainingSteps, training_loader, validation_loader
+from ushape.train.flow import RecordFlow
 from ushape.train.memory import advise_on_memory
 from ushape.train.module import ModuleSettings, SegmentationModule
 from ushape.train.parts import Parts
@@ -117,7 +118,8 @@ def _make_callbacks(
     trackers = [] if own_rank() else make_trackers(config.loggers, run.path)
     record = Record(run.metrics, best, choices.total_steps, listener, trackers)
     early = [StopEarly(config.patience)] if len(parts.validator.cases) else []
-    return [Reseed(config.seed), best, *average, record, *early, SaveLast(run, stop, config.save_seconds)]
+    flow = [RecordFlow(run.gradients, parts.watch_flow)] if parts.watch_flow else []
+    return [Reseed(config.seed), best, *average, record, *flow, *early, SaveLast(run, stop, config.save_seconds)]
 
 
 @contextmanager

@@ -1,26 +1,54 @@
-"""How much memory a training step will take, worked out before the first."""
+"""How much memory training steps and predictions take, worked out before the first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
 from ushape.core.config import parse_assignment, with_fields
 from ushape.core.events import Message
-from ushape.nets.cost import measure_cost
+from ushape.losses.compose import Loss
+from ushape.nets.memory import Numerics, Upkeep, prediction_peak, step_peak
+from ushape.nets.unet import UNet
 from ushape.plan.recipe import Recipe
-from ushape.train.probe import MachineFacts
+from ushape.predict.torch_engine import Precision, torch_probabilities
+from ushape.train.probe import AUTOCAST, MachineFacts
+from ushape.train.step import compute_loss
 
 GIB = 2**30
 COPIES = {"adamw": 2, "adam": 2, "muon": 1, "sgd": 1}
 """Numbers that an optimiser keeps for each weight."""
-SHARE = {"float32": 1.0, "bf16": 0.6, "fp16": 0.6, "auto": 1.0}
-"""Of the float32 activations: convolutions keep theirs in half as many bytes, norms and losses do not."""
 
 
-def estimate_step(recipe: Recipe) -> float:
-    """Estimate the GiB of one training step: activations of the batch, weights, gradients, optimiser and average."""
-    cost = measure_cost(recipe.net, recipe.patches.size)
-    numbers = 2 + COPIES[recipe.train.optim.optimizer] + (1 if recipe.train.average else 0)
-    activations = recipe.patches.batch * cost.activation_bytes * SHARE[recipe.train.precision]
-    return (activations + 4 * numbers * cost.parameters) / GIB
+def estimate_step(recipe: Recipe, device: str) -> int:
+    """Estimate the bytes of one training step: weights, gradients, optimiser, average, and activations of the batch.
+
+    What is measured later counts as what needs most: precision "auto" as float32, layout "auto" as contiguous.
+    """
+    shape = (recipe.patches.batch, recipe.data.channels, *recipe.patches.size)
+    classes = (recipe.net.classes,) if recipe.data.labels.overlap != "none" else ()
+
+    def run(net: UNet, image: Tensor) -> Tensor:
+        kind = torch.bool if classes else torch.long
+        label = torch.zeros(len(image), *classes, *image.shape[2:], dtype=kind, device=image.device)
+        loss = Loss(recipe.loss, recipe.head).to(image.device)
+        return compute_loss(net, loss, UNet.watch_gates, {"image": image, "label": label})
+
+    train = recipe.train
+    numerics = Numerics(device, AUTOCAST.get(train.precision), train.layout == "channels_last")
+    copies = COPIES[train.optim.optimizer] + (1 if train.average else 0)
+    return step_peak(recipe.net, shape, run, numerics, Upkeep(copies, train.accumulate > 1)).total
+
+
+def estimate_prediction(recipe: Recipe, shape: Sequence[int], device: str, precision: Precision) -> int:
+    """Estimate the bytes of predicting one batch of windows by torch: weights, activations and probabilities."""
+    numerics = Numerics(device, AUTOCAST.get(precision), device == "cpu")
+    classes = recipe.data.labels.count
+    return prediction_peak(
+        recipe.net, shape, lambda net, image: torch_probabilities(net, image, precision, classes), numerics
+    ).total
 
 
 def foretell_memory(recipe: Recipe, machine: MachineFacts) -> Message:
@@ -28,11 +56,14 @@ def foretell_memory(recipe: Recipe, machine: MachineFacts) -> Message:
 
     The advice comes before the start: a system that has no memory left may kill the program without a word.
     """
-    needed = estimate_step(recipe)
+    needed = estimate_step(recipe, machine.device) / GIB
     said = f"about {needed:.2g} GB of memory for a step"
     if needed <= machine.memory_gb:
         return Message(said)
-    less = [f"--set {name}={value} takes {_with(recipe, name, value):.2g}" for name, value in _savings(recipe).items()]
+    less = [
+        f"--set {name}={value} takes {_with(recipe, name, value, machine.device):.2g}"
+        for name, value in _savings(recipe).items()
+    ]
     return Message(f"{said}, but {machine.device} has {machine.memory_gb:g}: {', '.join(less)}", "warning")
 
 
@@ -41,11 +72,12 @@ def _savings(recipe: Recipe) -> dict[str, str]:
     patches, net = recipe.patches, recipe.net
     half = {"patches.batch": str(patches.batch // 2)} if patches.batch > 1 else {}
     again = {} if net.checkpointing else {"net.checkpointing": "true"}
-    return {**half, "patches.size": f"[{','.join(map(str, halved(patches.size)))}]", **again}
+    mixed = {} if recipe.train.precision in AUTOCAST else {"train.precision": "bf16"}
+    return {**half, "patches.size": f"[{','.join(map(str, halved(patches.size)))}]", **again, **mixed}
 
 
-def _with(recipe: Recipe, name: str, value: str) -> float:
-    return estimate_step(with_fields(recipe, dict([parse_assignment(f"{name}={value}")])))
+def _with(recipe: Recipe, name: str, value: str, device: str) -> float:
+    return estimate_step(with_fields(recipe, dict([parse_assignment(f"{name}={value}")])), device) / GIB
 
 
 def halved(size: tuple[int, ...]) -> tuple[int, ...]:

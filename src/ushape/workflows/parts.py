@@ -22,6 +22,7 @@ from ushape.plan.recipe import Recipe
 from ushape.train.parts import Parts
 from ushape.train.run_folder import RunFolder, versions
 from ushape.train.validation import ValidationScores, WriteModel
+from ushape.workflows.looking import watch_gradients
 from ushape.workflows.scoring import make_validator
 from ushape.workflows.source import model_path
 from ushape.workflows.stored import read_model
@@ -45,6 +46,7 @@ def make_parts(recipe: Recipe, cases: Store, held_out: Store, *, pretrained: boo
         augment=recipe.augment,
         config=recipe.train,
         watch_gates=lesson.watch if lesson else UNet.watch_gates,
+        watch_flow=watch_gradients(recipe.train),
     )
 
 

@@ -30,6 +30,7 @@ class Story:
     summary: Sequence[str] = ()
     settings: Sequence[Setting] = ()
     curves: Sequence[Mapping[str, str]] = ()
+    gradients: Sequence[Mapping[str, object]] = ()
     baseline: Baseline | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     next_steps: Sequence[str] = ()
@@ -66,6 +67,7 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
         summary=story.summary,
         settings=story.settings,
         curves=story.curves,
+        gradients=story.gradients,
         classes=classes,
         scores=rows,
         aggregates=_aggregates(table, measures),

@@ -9,6 +9,7 @@ from ushape.core.case import Case, Prediction
 from ushape.core.events import Listener, Progress, count
 from ushape.core.files import read_csv, read_json
 from ushape.core.labels import flatten
+from ushape.explain.flow import last_look, tell_flow
 from ushape.io.layouts import find_pairs
 from ushape.measure.summary import ScoreTable
 from ushape.measure.table import CaseScores, measure_surfaces
@@ -69,15 +70,16 @@ def tell_story(run: RunFolder, scored: str) -> Story:
     Args:
         scored: a sentence that says which cases the report's scores are of.
     """
-    split, curves = read_json(run.splits), read_csv(run.metrics)
+    split, curves, looks = read_json(run.splits), read_csv(run.metrics), read_csv(run.gradients)
     trained = f"Trained on {count(len(split['training']), 'case')} of {Path(split['data']).name}"
     steps = f"{count(len(curves), 'epoch')}, {count(int(curves[-1]['step']), 'step')}"
     spent = f"{steps}, {float(curves[-1]['seconds']) / 60:.1f} minutes"
     return Story(
         title=f"Training on {Path(split['data']).name}",
-        summary=[f"{trained}: {spent}.", scored],
+        summary=[f"{trained}: {spent}.", scored, *tell_flow(looks)],
         settings=[Setting(*row) for row in list_settings(run.recipe.read_text(encoding="utf-8"))],
         curves=curves,
+        gradients=last_look(looks),
         environment={key: str(value) for key, value in read_json(run.environment).items()},
         next_steps=[
             "# masks for new images",

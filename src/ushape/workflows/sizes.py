@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ushape.core.events import count
 from ushape.core.exported import Cost
-from ushape.deploy.memory import peak_bytes
 from ushape.nets.cost import measure_cost
+from ushape.nets.memory import Numerics, prediction_peak
+from ushape.nets.unet import UNet
 from ushape.predict.timing import usual_milliseconds
 from ushape.workflows.calibration import Trials
 from ushape.workflows.stored import StoredModel
@@ -43,7 +44,7 @@ def measure_size(name: str, stored: StoredModel, trials: Trials) -> Size:
         parameters=cost.parameters,
         macs=cost.macs,
         bytes=stored.file.stat().st_size,
-        memory=peak_bytes(net, window),
+        memory=prediction_peak(net, (1, net.in_channels, *window), UNet.forward, Numerics(channels_last=True)).tensors,
         milliseconds=usual_milliseconds(engine, (1, net.in_channels, *window)),
         dice=trials.score(engine),
     )

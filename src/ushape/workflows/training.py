@@ -14,6 +14,7 @@ from ushape.train.probe import use_threads
 from ushape.train.ranks import check_launcher, wait_until_written
 from ushape.train.run_folder import RunFolder
 from ushape.train.trainer import run_training
+from ushape.workflows.looking import tell_gradients
 from ushape.workflows.parts import make_parts, model_writer
 from ushape.workflows.review import review
 from ushape.workflows.scoring import keep_scorable
@@ -37,7 +38,10 @@ def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     listener(tell_split(len(chosen["training"]), len(scorable), held_out, on_purpose=fold == "none"))
     parts = _build(run, recipe, store, listener)
     choices = settle(run, recipe, parts, started, listener)
-    run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
+    try:
+        run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
+    finally:
+        tell_gradients(run.gradients, listener)
     review(run, recipe, scorable.names, listener)
 
 
