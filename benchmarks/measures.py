@@ -128,7 +128,7 @@ def time_median(call: Callable[[], object], runs: int) -> tuple[float, object]:
 
 
 def prepare_ushape(guess: ndarray, truth: ndarray, spacing: tuple, classes: tuple) -> tuple:
-    return [(guess == i, truth == i) for i in classes], spacing
+    return [tuple(np.ascontiguousarray(mask == i) for mask in (guess, truth)) for i in classes], spacing
 
 
 def dice_ushape(case: tuple) -> Numbers:
