@@ -14,6 +14,7 @@ from ushape.plan.recipe import Recipe, to_toml
 from ushape.predict.predictor import PredictConfig
 from ushape.predict.windows import WindowConfig
 from ushape.prep.intensity import MinMax
+from ushape.prep.orient import Orientation
 from ushape.prep.pipeline import PrepConfig
 
 SIZE = 24
@@ -41,18 +42,18 @@ def bright_net(ndim: int = 2, *, gate: float = 8.0, skip: str = "gate") -> UNet:
     return net
 
 
-def bright_recipe(net: UNet) -> Recipe:
+def bright_recipe(net: UNet, orientation: Orientation = "none") -> Recipe:
     size = (SIZE,) * net.config.ndim
     return Recipe(
         net=net.config,
-        prep=PrepConfig(intensity=(MinMax(),)),
+        prep=PrepConfig(orientation=orientation, intensity=(MinMax(),)),
         patches=PatchConfig(size=size),
         predict=PredictConfig(window=WindowConfig(size=size)),
     )
 
 
-def save(net: UNet, path: Path) -> Path:
-    write_model(path, net.state_dict(), ModelHeader(to_toml(bright_recipe(net), {})))
+def save(net: UNet, path: Path, orientation: Orientation = "none") -> Path:
+    write_model(path, net.state_dict(), ModelHeader(to_toml(bright_recipe(net, orientation), {})))
     return path
 
 

@@ -42,7 +42,6 @@ def test_the_trace_is_the_layer_table_with_what_every_row_keeps(changes: dict, s
     assert tuple(each.row for each in traced) == measure_cost(config, space).rows
     for each in traced:
         assert 0 <= each.image_kept <= 1
-        assert each.share == np.prod(each.row.shape) / image.size
         assert each.maps.shape[1:] == each.row.shape[-2:]
 
 

@@ -44,7 +44,6 @@ class TracedRow:
 
     Attributes:
         row: the row as `ushape info` prints it.
-        share: numbers that leave it for each number of the image.
         zeros: share of its numbers that are exactly 0.
         silent: channels of one value everywhere: they tell nothing of this image.
         image_kept: share of the image's variance that can be read from this row, voxel by voxel and linearly.
@@ -54,7 +53,6 @@ class TracedRow:
     """
 
     row: Row
-    share: float
     zeros: float
     silent: int
     image_kept: float
@@ -107,7 +105,6 @@ class _Look:
         here = tuple(find(np.asarray([self.view.voxel]))[0].tolist())
         self.traced[self.row.stage] = TracedRow(
             self.row,
-            share=features.size / self.view.image.size,
             zeros=float((features == 0).mean()),
             silent=int((np.ptp(features.reshape(len(features), -1), axis=1) == 0).sum()),
             image_kept=read_back(told, image),

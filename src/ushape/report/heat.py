@@ -1,25 +1,26 @@
-"""Maps as pictures: a heat map on its image, channels side by side, a cross at a voxel."""
+"""Maps as pictures: a heat map with an outline, channels side by side, a cross at a voxel."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from numpy import ndarray
 
 from ushape.report.gallery import show_image, show_panel
-from ushape.report.layers import encode_photo, fit_size, window_grey
+from ushape.report.layers import LONGEST, encode_photo, find_contours, fit_size, window_grey
 from ushape.report.markup import Html, tag
 
-STRENGTH = 0.6
-"""How much of a pixel is the map's colour where the map is 1."""
+NARROWEST = 0.05
+"""Range of a map that is drawn in all colours: a narrower one would show noise."""
 TILE = 120
 """Pixels of a channel's longer side in a mosaic."""
 GAP = 3
 CROSS = 5
-"""Pixels from the middle of a cross to its ends; the middle and its neighbours stay clear."""
+"""Pixels from the middle of a cross to its ends, more in large pictures; the middle and its neighbours stay clear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +46,33 @@ def show_strips(pictures: Sequence[Picture]) -> Html:
     return tag("div", *(_show(picture, picture.pixels.shape[:2]) for picture in pictures), class_="strips")
 
 
-def draw_heat(image: Shaped[ndarray, "c h w"], heat: Float[ndarray, "h w"]) -> UInt8[ndarray, "h w 3"]:
-    """Lay a map with values in [0, 1] over its image, from dark violet to yellow; the image shows through.
+def draw_heat(heat: Float[ndarray, "h w"], outline: Bool[ndarray, "h w"]) -> UInt8[ndarray, "h2 w2 3"]:
+    """Draw a map with values in [0, 1] from dark violet to yellow, and the outline of a region in white.
 
-    >>> draw_heat(np.zeros((1, 2, 2)), np.zeros((2, 2))).shape
-    (2, 2, 3)
+    The image does not show through: what is bright in it would look as if the map were. Small maps are drawn larger.
+
+    >>> draw_heat(np.zeros((100, 50)), np.zeros((100, 50), dtype=bool)).shape
+    (500, 250, 3)
     """
     from matplotlib import colormaps
 
-    colours = np.asarray(colormaps["plasma"](np.clip(heat, 0, 1)))[..., :3] * 255
-    return np.round(_rgb(image) * (1 - STRENGTH) + colours * STRENGTH).astype(np.uint8)
+    times = max(math.ceil(LONGEST / max(heat.shape)), 1)
+    large, region = (np.kron(part, np.ones((times, times))) for part in (np.clip(heat, 0, 1), outline))
+    colours = np.round(np.asarray(colormaps["plasma"](large))[..., :3] * 255).astype(np.uint8)
+    colours[find_contours(region.astype(np.int16), max(round(max(region.shape) / LONGEST), 1))] = 255
+    return colours
+
+
+def stretch(heat: Float[ndarray, "*space"]) -> tuple[Float[ndarray, "*space"], float, float]:
+    """Spread a map over [0, 1] from its 1st to its 99th percentile, at least `NARROWEST` apart; return these, too.
+
+    >>> stretch(np.full((2, 2), 0.5))[1:]
+    (0.475, 0.525)
+    """
+    low, high = (float(value) for value in np.percentile(heat, [1, 99]))
+    missing = max(NARROWEST - (high - low), 0) / 2
+    low, high = low - missing, high + missing
+    return np.clip((heat - low) / (high - low), 0, 1), low, high
 
 
 def draw_image(image: Shaped[ndarray, "c h w"]) -> UInt8[ndarray, "h w 3"]:
@@ -64,12 +82,11 @@ def draw_image(image: Shaped[ndarray, "c h w"]) -> UInt8[ndarray, "h w 3"]:
 
 def mark_place(pixels: UInt8[ndarray, "h w 3"], place: tuple[int, int]) -> UInt8[ndarray, "h w 3"]:
     """Draw a red cross around a pixel; the pixel itself stays as it is."""
+    times = max(pixels.shape[0], pixels.shape[1]) // LONGEST + 1
+    down, right = np.abs(np.indices(pixels.shape[:2]) - np.reshape(place, (2, 1, 1)))
+    thin, far = np.minimum(down, right), np.maximum(down, right)
     marked = pixels.copy()
-    rows, columns = marked.shape[:2]
-    for away in (*range(-CROSS, -1), *range(2, CROSS + 1)):
-        for row, column in ((place[0] + away, place[1]), (place[0], place[1] + away)):
-            if 0 <= row < rows and 0 <= column < columns:
-                marked[row, column] = (255, 60, 60)
+    marked[(thin < times) & (far > 1) & (far > times) & (far <= CROSS * times)] = (255, 60, 60)
     return marked
 
 

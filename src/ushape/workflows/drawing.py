@@ -11,10 +11,11 @@ from ushape.core.labels import flatten
 from ushape.io.outputs import draw_overlay
 from ushape.report.contents import Overlay
 from ushape.report.gallery import show_gallery
-from ushape.report.heat import Picture, draw_heat, draw_image, draw_mosaic, mark_place, show_pictures
+from ushape.report.heat import Picture, draw_heat, draw_image, draw_mosaic, mark_place, show_pictures, stretch
 from ushape.report.markup import Html, join, tag
 from ushape.report.planes import Plane, planes
 from ushape.workflows.explanation import Explanation
+from ushape.workflows.numbers import name_voxel
 from ushape.workflows.scene import Scene
 
 
@@ -27,19 +28,31 @@ def draw_case(scene: Scene, found: Explanation) -> Html:
     for plane in through(scene, found):
         row, column = np.argwhere(plane.cut(here))[0]
         pixels = mark_place(draw_image(plane.cut(image)), (int(row), int(column)))
-        marked.append(Picture(f"The voxel, {name_plane(plane)}", pixels, plane.spacing))
+        marked.append(Picture(f"Followed: {name_voxel(found)}, {name_plane(plane)}", pixels, plane.spacing))
     label = None if case.label is None else flatten(case.label)
     overlay = Overlay(case.name, "", image, flatten(scene.prediction.label), label, float("nan"), case.geometry)
     return join([show_pictures(marked), show_gallery([overlay], scene.recipe.data.labels.names)])
 
 
-def draw_map(scene: Scene, found: Explanation, heat: ndarray) -> list[Picture]:
-    """Lay a map over every plane through the voxel."""
-    image = np.asarray(scene.case.image)
-    return [
-        Picture(name_plane(plane) if plane.name else "Map", draw_heat(plane.cut(image), plane.cut(heat)), plane.spacing)
-        for plane in through(scene, found)
-    ]
+def draw_maps(scene: Scene, found: Explanation) -> dict[str, list[Picture]]:
+    """Draw each gate's map with the outline of what it was compared with, and each level's with that of the region."""
+    compared = flatten(scene.prediction.label if scene.case.label is None else scene.case.label) > 0
+    gates = {f"gate_{name}": (stretch(one)[0], compared) for name, one in found.gate_maps.items()}
+    cams = {f"cam_{name}": (one, found.region) for name, one in found.cams.items()}
+    planes_through = list(through(scene, found))
+    return {
+        name: [
+            Picture(name_plane(plane, "Map"), draw_heat(plane.cut(heat), plane.cut(region)), plane.spacing)
+            for plane in planes_through
+        ]
+        for name, (heat, region) in (gates | cams).items()
+    }
+
+
+def tell_range(gate_map: ndarray) -> str:
+    """Say what the colours of a gate's map stand for."""
+    _, low, high = stretch(gate_map)
+    return f"violet lets {100 * low:.0f} % pass, yellow {100 * high:.0f} %"
 
 
 def draw_beside(scene: Scene, found: Explanation, drawn: list[Picture]) -> Html:
@@ -81,6 +94,6 @@ def through(scene: Scene, found: Explanation) -> Iterator[Plane]:
     yield from planes(here, scene.case.geometry)
 
 
-def name_plane(plane: Plane) -> str:
-    """Name a plane as a title does."""
-    return f"{plane.name} slice {plane.index}" if plane.name else "image"
+def name_plane(plane: Plane, flat: str = "image") -> str:
+    """Name a plane as a title does; `flat` is what the only one of a picture is called."""
+    return f"{plane.name} slice {plane.index}" if plane.name else flat

@@ -42,9 +42,7 @@ class ExplainRequest:
 
 
 def explain(request: ExplainRequest) -> tuple[Explanation, Path]:
-    """Look into a model while it works on an image; return what was found, and the page about it.
-
-    Of an ensemble the first network is looked into.
+    """Look into a model, or the first of an ensemble, while it works on an image; return what was found, and the page.
 
     Raises:
         ConfigError: the point is not in the image, the class is unknown, or gradients are asked for without a label.
@@ -68,7 +66,7 @@ def look(scene: Scene, place: Place, wanted: int | None, request: ExplainRequest
     spot = lay_window(scene, values)
     judged, maps = judge_gates(scene)
     names = scene.recipe.data.labels.names
-    has_class = wanted is not None and bool(spot.cut(scene.decided).any())
+    region, cams = explain_region(scene, spot, wanted or 0, is_chosen=bool(request.at))
     return Explanation(
         place=place,
         values=values,
@@ -76,12 +74,14 @@ def look(scene: Scene, place: Place, wanted: int | None, request: ExplainRequest
         probabilities=read_probabilities(scene, place),
         decided=name_class(scene.prediction.label, place, names),
         true="" if scene.case.label is None else name_class(scene.case.label, place, names),
+        members=scene.members,
         rows=trace_image(scene.net, see(scene, spot)),
         gates=judged,
         gate_maps=maps,
         compared="prediction" if scene.case.label is None else "label",
-        class_name=names[wanted] if wanted is not None else "",
-        cams=explain_region(scene, spot, wanted, is_chosen=bool(request.at)) if has_class and wanted else {},
+        region=region,
+        class_name=names[wanted] if wanted else "",
+        cams=cams,
         flow=probe_window(scene, spot) if request.gradients else None,
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ushape.explain.attention_maps import GateJudgement
@@ -25,11 +25,10 @@ class Explanation:
         logits: of the voxel, per output; empty if the voxel was cropped off.
         probabilities: of the voxel, per class, as predicted: windows blended, taken back to the image's grid.
         decided: name of its class; `true` its label's, "" if that is not known.
-        rows: the layer table of the window around it.
-        gates, gate_maps: each gate's judgement, and its map on the image's own grid.
-        compared: what the gates were compared with: "label" or "prediction".
-        class_name, cams: the class explained, and where each level speaks for it, on the image's own grid; "" and
-            none if no foreground was found.
+        members, rows: networks in the model; the layer table of the first, of the window around the voxel.
+        gates, gate_maps: how each lies to what is `compared`, "label" or "prediction", and its map on the image's grid.
+        class_name, region, cams: the class explained, where it was explained, and where each level speaks for it, all
+            on the image's own grid; "", nowhere and none if no foreground was found.
         flow: the gradients, if they were asked for.
     """
 
@@ -39,12 +38,14 @@ class Explanation:
     probabilities: Mapping[str, float]
     decided: str
     true: str
+    members: int
     rows: tuple[TracedRow, ...]
     gates: Mapping[str, GateJudgement]
     gate_maps: Mapping[str, Float[ndarray, "*space"]]
     compared: str
-    class_name: str = ""
-    cams: Mapping[str, Float[ndarray, "*space"]] = field(default_factory=dict)
+    class_name: str
+    region: Bool[ndarray, "*space"]
+    cams: Mapping[str, Float[ndarray, "*space"]]
     flow: GradientFlow | None = None
 
 
@@ -57,6 +58,7 @@ def to_json(found: Explanation) -> dict[str, Any]:
         "probabilities": dict(found.probabilities),
         "decided": found.decided,
         "true": found.true or None,
+        "members": found.members,
         "stages": [_row(traced) for traced in found.rows],
         "gates": [_gate(name, judged) for name, judged in found.gates.items()],
         "compared": found.compared,
@@ -87,11 +89,11 @@ def _gate(name: str, judged: GateJudgement) -> dict[str, Any]:
 
 def _flow(flow: GradientFlow) -> dict[str, Any]:
     layers = [
-        {key: _finite(value) if isinstance(value, float) else value for key, value in asdict(layer).items()}
-        for layer in flow.layers
+        {key: _finite(value) if isinstance(value, float) else value for key, value in asdict(each).items()}
+        for each in flow.layers
     ]
-    faults = [layer.layer for layer in flow.layers if layer.fault in FAULTS]
-    return {"loss": _finite(flow.loss), "layers": layers, "faults": faults, "dead": [asdict(u) for u in flow.dead]}
+    faulty = [layer.layer for layer in flow.layers if layer.fault in FAULTS]
+    return {"loss": _finite(flow.loss), "layers": layers, "faults": faulty, "dead": [asdict(u) for u in flow.dead]}
 
 
 def _finite(value: float) -> float | None:

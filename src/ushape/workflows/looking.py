@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ushape.core.events import Listener, Message
@@ -30,6 +30,8 @@ from ushape.workflows.scoring import need_label
 from ushape.workflows.spot import Spot
 
 Maps = Mapping[str, Float[ndarray, "*space"]]
+HALF = 0.5
+"""Share from which a voxel of a resampled mask belongs to it."""
 
 
 def judge_gates(scene: Scene) -> tuple[Mapping[str, GateJudgement], Maps]:
@@ -46,18 +48,25 @@ def judge_gates(scene: Scene) -> tuple[Mapping[str, GateJudgement], Maps]:
     return judged, {name: np.clip(one, 0, 1) for name, one in zip(engine.gates, own, strict=True)}
 
 
-def explain_region(scene: Scene, spot: Spot, wanted: int, *, is_chosen: bool) -> Maps:
-    """Map, on the image's own grid, what speaks for a class in the window, or in its part that the voxel belongs to."""
+def explain_region(scene: Scene, spot: Spot, wanted: int, *, is_chosen: bool) -> tuple[Bool[ndarray, "*space"], Maps]:
+    """Map what speaks for a class in the window, or in the piece of it that the voxel belongs to.
+
+    Returns:
+        That region, and each level's map, on the image's own grid; nowhere and none if the class, 0 for none, is not
+        in the window.
+    """
     mask = class_mask(spot.cut(scene.decided), wanted)
+    if not wanted or not mask.any():
+        return np.zeros(scene.case.space, dtype=bool), {}
     if is_chosen and mask[spot.corner]:
         numbers, _ = components(mask)
         mask = numbers == numbers[spot.corner]
     output = wanted - (scene.recipe.data.labels.count - scene.recipe.net.classes)
     found = explain_class(scene.net, spot.pixels, output, mask)
     space = scene.prepared.space
-    back = [spot.put_back(one, space) for one in found.values()]
-    own = scene.undo(np.stack([np.zeros(space, dtype=np.float32), *back]))[1:]
-    return {name: np.clip(one, 0, 1) for name, one in zip(found, own, strict=True)}
+    back = [spot.put_back(one, space) for one in (spot.widen(mask.astype(np.float32)), *found.values())]
+    region, *own = scene.undo(np.stack([np.zeros(space, dtype=np.float32), *back]))[1:]
+    return region >= HALF, {name: np.clip(one, 0, 1) for name, one in zip(found, own, strict=True)}
 
 
 def probe_window(scene: Scene, spot: Spot) -> GradientFlow:

@@ -5,29 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ushape.explain.attention_maps import VERDICTS
-from ushape.explain.gradients import FAULTS, GradientFlow
-from ushape.report.insight import FLOW, show_numbers, show_share, show_size
-from ushape.report.markup import Html, definition_list, join, paragraphs, tag
+from ushape.report.insight import show_numbers, show_share, show_size
+from ushape.report.markup import Html, definition_list, join, tag
 from ushape.report.words import format_number
 from ushape.workflows.explanation import Explanation
+from ushape.workflows.lessons import tell_faults
 
 
 def tell_summary(found: Explanation) -> Iterator[str]:
     """Say the outcome in a few sentences."""
-    at = ", ".join(map(str, found.place))
     sure = max(found.probabilities.values())
     true = f" The label says {found.true}." if found.true else ""
-    yield f"The voxel at {at} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
+    yield f"The {name_voxel(found)} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
+    if found.members > 1:
+        yield f"The model holds {found.members} networks, whose answers it averages; this is the first of them alone."
     for name, judged in found.gates.items():
         yield f"Gate {name}: {VERDICTS[judged.verdict][0]}."
     if found.flow:
         yield from tell_faults(found.flow)
 
 
+def name_unit(found: Explanation) -> str:
+    """Name an element of the image: pixels are those of pictures."""
+    return "pixel" if len(found.place) == 2 else "voxel"
+
+
+def name_voxel(found: Explanation) -> str:
+    """Say where the followed voxel lies.
+
+    >>> from types import SimpleNamespace
+    >>> name_voxel(SimpleNamespace(place=(3, 14)))
+    'pixel at row 3, col 14'
+    """
+    axes = ("row", "col") if len(found.place) == 2 else ("z", "y", "x")
+    at = ", ".join(f"{axis} {place}" for axis, place in zip(axes, found.place, strict=True))
+    return f"{name_unit(found)} at {at}"
+
+
 def stage_table(found: Explanation) -> Html:
     """Set the layer table with what every row keeps."""
-    head = ("stage", "operation", "channels", "size", "sees", "per number", "image kept", "answer kept", "zeros",
-            "silent", "stands out")  # fmt: skip
+    head = ("stage", "operation", "channels", "size", "sees", "image kept", "answer kept", "zeros", "silent", "odd one")
     rows = [
         (
             each.row.stage,
@@ -35,33 +52,36 @@ def stage_table(found: Explanation) -> Html:
             str(each.row.shape[1]),
             show_size(each.row.shape[2:]),
             show_size(each.row.receptive_field),
-            format_number(each.share, 2),
             show_share(each.image_kept),
             show_share(each.answer_kept),
             show_share(each.zeros),
             str(each.silent),
-            f"channel {each.strongest[0]}, {each.strongest[1]:.1f} SD",
+            f"{each.strongest[0]} ({each.strongest[1]:.1f})",
         )
         for each in found.rows
     ]
     return show_numbers(head, rows, caption="Through the network")
 
 
-def show_story(found: Explanation) -> Html:
+def show_story(found: Explanation, head: str) -> Html:
     """Set a voxel's way from the file's value to its class."""
     values = [(step.name, ", ".join(format_number(value) for value in step.values)) for step in found.values.steps]
     lines = [tag("p", "From the file to the network, the value of each channel:"), show_numbers(
         ("step", "value"), values, caption="Values of the voxel")]  # fmt: skip
-    if found.values.place is None:
-        lines.append(tag("p", "It was cropped off before the network, so it is background."))
-    else:
-        logits = ", ".join(format_number(value) for value in found.logits)
-        lines.append(tag("p", f"The network sees it at {', '.join(map(str, found.values.place))} and gives the logits "
-                              f"{logits}."))  # fmt: skip
-    shares = [(name, format_number(share)) for name, share in found.probabilities.items()]
-    lines.append(tag("p", "As probabilities, all windows that cover it blended, on the image's own grid:"))
-    lines.append(show_numbers(("class", "probability"), shares, caption="Probabilities of the voxel"))
-    return join([*lines, tag("p", f"So it is {found.decided}.")])
+    logits = [format_number(value) for value in found.logits]
+    told = "It was cropped off before the network, so it is background."
+    if found.values.place is not None:
+        told = (
+            f"The network sees it at {', '.join(map(str, found.values.place))} and gives a logit for each output; "
+            f"{head} turns these into probabilities, those of all windows that cover it are averaged, the middle of a "
+            "window counting most, and brought back to the image's own grid:"
+        )
+    logits = [""] * (len(found.probabilities) - len(logits)) + logits
+    shares = [
+        (*pair, format_number(found.probabilities[pair[0]])) for pair in zip(found.probabilities, logits, strict=True)
+    ]
+    table = show_numbers(("class", "logit", "probability"), shares, caption="Probabilities")
+    return join([*lines, tag("p", told), table, tag("p", f"So it is {found.decided}.")])
 
 
 def show_gates(found: Explanation) -> Html:
@@ -73,24 +93,3 @@ def show_gates(found: Explanation) -> Html:
         numbers = (each.inside, each.outside, each.contrast, each.correlation, each.border, each.entropy)
         rows.append((name, *map(format_number, numbers)))
     return join([definition_list(words), show_numbers(head, rows, caption="Attention gates")])
-
-
-def show_flow(flow: GradientFlow) -> Html:
-    """Set what reaches every layer."""
-    head = ("layer", "gradient", "zeros", "weights", "step", "fault")
-    rows = [
-        (each.layer, format_number(each.norm), show_share(each.zeros), format_number(each.weight),
-         format_number(each.step), FAULTS[each.fault][0] if each.fault else "")
-        for each in flow.layers
-    ]  # fmt: skip
-    note = tag("p", FLOW.format(loss=format_number(flow.loss)), class_="note")
-    return join([note, paragraphs(tell_faults(flow)), show_numbers(head, rows, caption="Gradients")])
-
-
-def tell_faults(flow: GradientFlow) -> Iterator[str]:
-    """Say what is wrong with the gradients, and what to do."""
-    for each in flow.layers:
-        if each.fault:
-            yield f"{each.layer}: {FAULTS[each.fault][0]}; {FAULTS[each.fault][1]}."
-    for unit in flow.dead:
-        yield f"{unit.layer}: {unit.dead} of {unit.channels} channels of this ReLU are 0 in the whole window."

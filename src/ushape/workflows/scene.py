@@ -28,12 +28,14 @@ class Scene:
     """An image, prepared and predicted by the first network of a model.
 
     Attributes:
+        members: networks in the model; `net` is the first.
         case: the image as it lies on disk, with its label if one is given.
         prepared: as the network sees it, with the label on that grid; `undo` is the way back.
         probabilities: (classes, *space) on the prepared grid; `prediction` is on the image's own.
     """
 
     net: UNet
+    members: int
     recipe: Recipe
     case: Case
     prepared: Case
@@ -67,7 +69,7 @@ def open_scene(model: StoredModel, image: Path, label: Path | None) -> Scene:
     own = undo(probabilities)
     decided = apply_rules(decide(own, config.threshold), config.postprocess, case.geometry)
     prediction = Prediction(case.name, decided, case.geometry, own)
-    return Scene(net, model.recipe, case, prepared, undo, probabilities, prediction)
+    return Scene(net, len(model.nets), model.recipe, case, prepared, undo, probabilities, prediction)
 
 
 def class_mask(label: ndarray, class_index: int) -> ndarray:

@@ -8,21 +8,33 @@ from pathlib import Path
 import numpy as np
 
 from ushape.core.files import write_json, write_text
+from ushape.explain.diagram import draw_network
 from ushape.io.nifti import write_nifti
 from ushape.io.outputs import write_picture
 from ushape.report.heat import Picture, show_strips
-from ushape.report.insight import CAMS, GATES, WALK
-from ushape.report.markup import join, tag
+from ushape.report.insight import CAMS, GATES, MOSAICS, STAGES, WALK
+from ushape.report.markup import Html, join, paragraphs, tag
 from ushape.report.page import Section, render_page
-from ushape.workflows.drawing import draw_beside, draw_case, draw_channels, draw_map, set_figure, show_levels
+from ushape.workflows.drawing import (
+    draw_beside,
+    draw_case,
+    draw_channels,
+    draw_maps,
+    set_figure,
+    show_levels,
+    tell_range,
+)
 from ushape.workflows.explanation import Explanation, to_json
-from ushape.workflows.numbers import show_flow, show_gates, show_story, stage_table, tell_summary
+from ushape.workflows.lessons import show_flow
+from ushape.workflows.numbers import name_unit, show_gates, show_story, stage_table, tell_summary
 from ushape.workflows.scene import Scene
 
 NO_GATES = "This network has no attention gates. A net with them is trained by --set net.skip=gate."
 NO_CLASS = "No foreground was predicted in this window, so there is no class to explain."
 NO_FLOW = "They are shown with --gradients and a true mask, --label MASK."
 
+XMLNS = ' xmlns="http://www.w3.org/2000/svg"'
+"""What a file in SVG begins with, and a page does without."""
 Drawn = Mapping[str, list[Picture]]
 
 
@@ -34,16 +46,15 @@ def write_explanation(folder: Path, scene: Scene, found: Explanation) -> Path:
     Raises:
         OutputError: the folder cannot be written.
     """
-    maps = {f"gate_{name}": one for name, one in found.gate_maps.items()}
-    maps |= {f"cam_{name}": one for name, one in found.cams.items()}
-    drawn = {name: draw_map(scene, found, one) for name, one in maps.items()}
+    drawn = draw_maps(scene, found)
     channels = draw_channels(found)
     for name, pictures in (*drawn.items(), *((f"features_{name}", [each]) for name, each in channels.items())):
         for picture in pictures:
             part = f"_{picture.title.replace(' ', '_')}" if len(pictures) > 1 else ""
             write_picture(folder / f"{name}{part}.png", picture.pixels)
     if scene.recipe.net.ndim == 3:
-        for name, one in maps.items():
+        maps = {f"gate_{name}": one for name, one in found.gate_maps.items()}
+        for name, one in (maps | {f"cam_{name}": one for name, one in found.cams.items()}).items():
             write_nifti(folder / f"{name}.nii.gz", one.astype(np.float32), scene.case.geometry)
     write_json(folder / "explain.json", to_json(found))
     page = folder / "explain.html"
@@ -55,18 +66,20 @@ def write_explanation(folder: Path, scene: Scene, found: Explanation) -> Path:
 def list_sections(scene: Scene, found: Explanation, drawn: Drawn, channels: list[Picture]) -> list[Section]:
     """Put the page together."""
     several = scene.recipe.net.ndim == 3
+    window = tuple(scene.recipe.predict.window.size)
+    drawing = draw_network(scene.recipe.net, window).replace(XMLNS, "", 1)
+    figure = tag("figure", Html(drawing), class_="network")
     gates = [
-        set_figure(name.removeprefix("gate_"), draw_beside(scene, found, pictures), several=several)
-        for name, pictures in drawn.items()
-        if name.startswith("gate_")
+        set_figure(f"{name}: {tell_range(one)}", draw_beside(scene, found, drawn[f"gate_{name}"]), several=several)
+        for name, one in found.gate_maps.items()
     ]
     about = tag("p", GATES.format(compared=found.compared), class_="note")
     cams = {name.removeprefix("cam_"): each for name, each in drawn.items() if name.startswith("cam_")}
     told = tag("p", CAMS.format(name=found.class_name), class_="note")
-    walk = [tag("p", WALK, class_="note"), stage_table(found), tag("p", "The channels of each that vary most:")]
+    walk = [figure, paragraphs((STAGES, WALK), class_="note"), stage_table(found), tag("p", MOSAICS)]
     return [
         Section("image", "The image and the prediction", draw_case(scene, found)),
-        Section("voxel", "The story of one voxel", show_story(found)),
+        Section("voxel", f"The story of one {name_unit(found)}", show_story(found, scene.recipe.head)),
         Section("walk", "Through the network", join([*walk, show_strips(channels)])),
         Section("gates", "Attention gates", join([about, show_gates(found), *gates]) if gates else None, NO_GATES),
         Section(
