@@ -163,13 +163,6 @@ def test_synthetic_data_is_made_checked_and_kept(tmp_path: Path) -> None:
     assert (again.code, "not empty; choose another folder" in again.err) == (1, True)
 
 
-def test_the_doctor_names_versions_device_speed_and_missing_extras() -> None:
-    facts = call_well("doctor", "--json").json
-    assert set(facts) == {"versions", "device", "training_step", "extras"}
-    assert facts["training_step"]
-    assert all("installed" in state or "pip install 'ushape[" in state for state in facts["extras"].values())
-
-
 def test_metrics_can_be_read_by_anything(finished: Path) -> None:
     rows = read_csv(finished / "run" / "metrics.csv")
     assert list(rows[0]) == ["epoch", "step", "train_loss", "val_dice", "dice_foreground", "best", "lr", "seconds"]

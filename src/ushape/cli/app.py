@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from ushape.cli import compress, data, demo, evaluate, explain, export, info, plan, predict, train
+from ushape.cli import compress, data, demo, doctor, evaluate, explain, export, info, plan, predict, train
 from ushape.core.errors import Interrupted, UshapeError
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app.command("export")(export.export)
 app.command("compress")(compress.compress)
 app.command("explain")(explain.explain)
 app.command("info")(info.info)
-app.command("doctor")(info.doctor)
+app.command("doctor")(doctor.doctor)
 
 
 def version(value: bool) -> bool:

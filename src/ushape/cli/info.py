@@ -1,4 +1,4 @@
-"""`ushape info` and `ushape doctor`."""
+"""`ushape info`."""
 
 from __future__ import annotations
 
@@ -153,41 +153,3 @@ def _data_facts(path: Path) -> dict[str, Any]:
     pairs = find_pairs(path)
     values = describe_labels([mask for pair in pairs for mask in pair.masks])
     return {"data": str(path), "cases": len(pairs), "label_values": list(values.values), "labels": values.kind}
-
-
-def doctor(
-    run: Annotated[Path | None, typer.Argument(help="A run folder; without, the machine is looked at.")] = None,
-    as_json: Annotated[bool, Flag("--json", help="Print the facts as JSON.")] = False,
-) -> None:
-    """Say what is wrong with a run and what to try; or check versions, devices, precision and missing extras."""
-    if run is not None:
-        print_findings(run, as_json=as_json)
-        return
-    from ushape.workflows.diagnose import diagnose
-
-    facts = diagnose()
-    if as_json:
-        print_json(facts)
-        return
-    for section, values in facts.items():
-        typer.echo(f"{section}:")
-        for name, value in values.items():
-            typer.echo(f"  {name}: {value}")
-
-
-def print_findings(run: Path, *, as_json: bool) -> None:
-    """Print what stands out in a run, fold by fold if it has some."""
-    from dataclasses import asdict
-
-    from ushape.workflows.checkup import check_run
-
-    found = check_run(run)
-    if as_json:
-        findings = [{"folder": name, **asdict(each)} for name, several in found.items() for each in several]
-        print_json({"run": str(run), "findings": findings})
-        return
-    for name, several in found.items():
-        for each in several:
-            typer.echo(f"{name}: {each.name}: {each.says}.\n  Try: {each.remedy}.")
-        if not several:
-            typer.echo(f"{name}: nothing stands out")

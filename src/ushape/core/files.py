@@ -147,8 +147,15 @@ def format_csv(rows: Sequence[Mapping[str, object]], *, head: bool = True) -> st
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a table as one dict per row; no rows if there is no file."""
+    """Read a table as one dict per row; no rows if there is no file.
+
+    Raises:
+        DataError: it is no text.
+    """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: expected a table in UTF-8, got {error}; put it back, or start anew") from error

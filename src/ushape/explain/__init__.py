@@ -12,7 +12,9 @@ story           (case, voxel) -> its value through every step of preparation
 attention_maps  (net, windows) -> maps of the gates, and a verdict on each
 cam             (net, window, class) -> where its evidence lies
 gradients       (net, loss) -> what reaches each layer, and faults
-doctor          a run's curves and scores -> what is wrong, what to try
+doctor          a run's curves -> what is wrong, what to try
+`- history      metrics.csv -> curves
+suspects        Dice of held-out cases, a label and a prediction -> labels to check, and what is odd about them
 levels          which voxels of the image a level's voxels are
 ```
 """

@@ -1,22 +1,33 @@
-"""What is wrong with a training, in plain words: rules that read its curves and scores, and nothing else."""
+"""What is wrong with a training, in plain words: symptoms that its curves show, each with what to try."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from ushape.core.events import count
+from ushape.explain.history import FEW, History, smooth
 
-FEW = 4
-"""Validations from which on a curve has a shape."""
 GOOD = 0.9
+"""Dice from which on a flat curve is no fault: it was good at once."""
+FLAT = 0.02
+"""A validation curve that stays within this has not moved: epochs of a steady run differ by about 0.01."""
 NEVER = 0.05
-SHOWN_CASES = 5
+"""A class that stays below this was never found: a few voxels overlap by chance."""
+LOST = 0.03
+"""Dice that must be lost for overfitting, and at least twice the usual jump: else it is noise."""
+EARLY = 2 / 3
+"""Overfitting has its best epoch in this part of the run: later ones were too few to tell."""
+FALL = 0.05
+"""Share of the training loss by which it must fall to be said to fall."""
+RISE = 0.015
+"""Dice by which the last quarter must lie above the one before for a run that was too short."""
+TOP = 0.01
+"""How near its best such a run must have ended."""
+JUMPY = 0.1
+"""Usual change of Dice from one epoch to the next from which on the best epoch is a matter of luck."""
 
 
 @dataclass(frozen=True)
@@ -28,236 +39,167 @@ class Finding:
     remedy: str
 
 
-@dataclass(frozen=True, eq=False)
-class History:
-    """What a run left behind.
+@dataclass(frozen=True)
+class Symptom:
+    """Something that can be wrong.
 
     Attributes:
-        loss: mean training loss of every epoch.
-        dice: mean foreground Dice of every validation; NaN where there was none.
-        classes: the same per class.
-        cases: mean foreground Dice of every held-out case, by the best weights.
-        is_finished: whether its report was written.
-        has_failed: whether it kept the batch that it failed with.
-        resume: the command that goes on with it; "" if there is nothing to go on from.
+        see: looks for it; returns a sentence about what was seen, "" if nothing was.
+        remedy: what to try; `{resume}` stands for the command that goes on.
     """
 
-    loss: Float[ndarray, " n"]
-    dice: Float[ndarray, " n"]
-    classes: Mapping[str, Float[ndarray, " n"]] = field(default_factory=dict)
-    cases: Mapping[str, float] = field(default_factory=dict)
-    is_finished: bool = True
-    has_failed: bool = False
-    resume: str = ""
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs were trained."""
-        return len(self.loss)
-
-    @property
-    def has_shape(self) -> bool:
-        """Whether enough was validated to judge the curve."""
-        return self.epochs >= FEW and bool(np.isfinite(self.dice).all())
-
-    @property
-    def best(self) -> int:
-        """The epoch with the best Dice, from 0."""
-        return int(np.nanargmax(self.dice))
-
-
-def read_history(rows: Sequence[Mapping[str, str]]) -> History:
-    """Read the rows of metrics.csv; what is not a number becomes NaN.
-
-    >>> read_history([{"train_loss": "0.5", "val_dice": "nan", "dice_cell": ""}]).loss.tolist()
-    [0.5]
-    """
-    names = [name.removeprefix("dice_") for name in (rows[0] if rows else {}) if name.startswith("dice_")]
-    classes = {name: _column(rows, f"dice_{name}") for name in names}
-    return History(_column(rows, "train_loss"), _column(rows, "val_dice"), classes)
+    name: str
+    see: Callable[[History], str]
+    remedy: str
 
 
 def examine(history: History) -> tuple[Finding, ...]:
-    """Apply all rules; no finding means that nothing stands out."""
-    found = (rule(history) for rule in RULES)
-    return tuple(finding for finding in found if finding is not None)
+    """Look for all symptoms; no finding means that nothing stands out."""
+    seen = ((symptom, symptom.see(history)) for symptom in SYMPTOMS)
+    return tuple(Finding(one.name, says, one.remedy.format(resume=history.resume)) for one, says in seen if says)
 
 
-def find_failure(history: History) -> Finding | None:
+def see_failure(history: History) -> str:
     """See whether the loss became a number that is none."""
     if not history.has_failed and np.isfinite(history.loss).all():
-        return None
-    return Finding(
-        "diverged",
-        f"the loss stopped being a number after {count(history.epochs, 'epoch')}",
-        "lower the rate with --lr, or look for extreme values with ushape data check; failed_batch.safetensors is the "
-        "batch, if it was kept",
-    )
+        return ""
+    return f"the loss stopped being a number after {count(history.epochs, 'epoch')}"
 
 
-def find_cut(history: History) -> Finding | None:
-    """See whether the run ended before its end."""
+def see_stop(history: History) -> str:
+    """See whether the run ended before its end, and can go on."""
+    return _say_stopped(history) if history.resume else ""
+
+
+def see_loss(history: History) -> str:
+    """See whether the run ended before its end, and left nothing to go on from."""
+    return "" if history.resume else _say_stopped(history)
+
+
+def _say_stopped(history: History) -> str:
     if history.is_finished or history.has_failed:
-        return None
+        return ""
     reached = f"after {count(history.epochs, 'epoch')}" if history.epochs else "before its first epoch ended"
-    remedy = f"go on with {history.resume}" if history.resume else "begin anew: there is no checkpoint to go on from"
-    return Finding("cut off", f"the run was stopped {reached}, or still runs", remedy)
+    return f"the run was stopped {reached}, or still runs"
 
 
-def find_unvalidated(history: History) -> Finding | None:
+def see_blindness(history: History) -> str:
     """See whether nothing was validated."""
     if not history.epochs or np.isfinite(history.dice).any():
-        return None
-    return Finding(
-        "not validated",
-        "no case was held out, or none has foreground, so nothing tells how well unseen images are segmented",
-        "add cases, or hold some out with --set data.validation=0.2",
-    )
+        return ""
+    return "no case was held out, or none has foreground, so nothing tells how well unseen images are segmented"
 
 
-def find_overfitting(history: History) -> Finding | None:
+def see_standstill(history: History) -> str:
+    """See whether neither the loss nor validation moved from the first epoch on."""
+    if not _is_flat(history) or _has_fallen(history):
+        return ""
+    return f"neither the loss nor validation (Dice {history.dice.max():.3f}) has moved since the first epoch"
+
+
+def see_plateau(history: History) -> str:
+    """See whether validation stood still from the first epoch on while the loss fell."""
+    if not _is_flat(history) or not _has_fallen(history):
+        return ""
+    return f"validation has stood at Dice {history.dice.max():.3f} since the first epoch, although the loss fell"
+
+
+def _is_flat(history: History) -> bool:
+    return history.has_shape and bool(history.dice.max() < GOOD and np.ptp(smooth(history.dice)) < FLAT)
+
+
+def _has_fallen(history: History) -> bool:
+    return bool(history.loss[0] - history.loss.min() >= FALL * abs(history.loss[0]))
+
+
+def see_overfitting(history: History) -> str:
     """See whether validation became clearly worse while the training loss still fell."""
     if not history.has_shape:
-        return None
-    dice, best = smooth(history.dice), int(smooth(history.dice).argmax())
-    fell = history.loss[-1] < history.loss[best] - 0.05 * abs(history.loss[best])
-    lost = dice[best] - dice[-1]
-    if best > 2 / 3 * history.epochs or lost < max(0.03, 2 * jump(history)) or not fell:
-        return None
-    return Finding(
-        "overfitting",
+        return ""
+    dice, loss = smooth(history.dice), smooth(history.loss)
+    best = int(dice.argmax())
+    fell = loss[best] - loss[-1] > FALL * abs(loss[best])
+    if not fell or best > EARLY * history.epochs or dice[best] - dice[-1] < max(LOST, 2 * history.jump):
+        return ""
+    return (
         f"validation was best at epoch {best + 1} of {history.epochs} (Dice {dice[best]:.3f}) and fell to "
-        f"{dice[-1]:.3f}, while the training loss still went down: later epochs learnt the training cases by heart",
-        "the model file holds the best epoch; more cases help most, then stronger augmentation, a smaller net "
-        "(net.widths), --set net.block.dropout=0.1, or fewer epochs (--patience)",
+        f"{dice[-1]:.3f}, while the training loss still went down: later epochs learnt the training cases by heart"
     )
 
 
-def find_shortness(history: History) -> Finding | None:
+def see_shortness(history: History) -> str:
     """See whether validation still rose when the run ended."""
-    if not history.has_shape or history.dice[-1] < history.dice[history.best] - 0.01:
-        return None
+    if not history.has_shape or history.dice[-1] < history.dice.max() - TOP:
+        return ""
     quarter = max(history.epochs // 4, 1)
     gain = history.dice[-quarter:].mean() - history.dice[-2 * quarter : -quarter].mean()
-    if gain < 0.015:
-        return None
-    return Finding(
-        "too short",
-        f"validation still rose at the end: by {gain:.3f} Dice in the last quarter",
-        "train longer: more --minutes or --epochs",
-    )
+    return f"validation still rose at the end: by {gain:.3f} Dice in the last quarter" if gain >= RISE else ""
 
 
-def find_fewness(history: History) -> Finding | None:
-    """See whether there are too few validations for a curve."""
+def see_fewness(history: History) -> str:
+    """See whether a finished run has too few validations for a curve."""
     if not 0 < history.epochs < FEW or not history.is_finished or history.has_failed:
-        return None
-    return Finding(
-        "few epochs",
-        f"{count(history.epochs, 'epoch')} cannot show whether it was still learning",
-        "validate more often with fewer steps an epoch (--set train.steps_per_epoch=50), or train longer",
-    )
+        return ""
+    return f"{count(history.epochs, 'epoch')} cannot show whether it was still learning"
 
 
-def find_plateau(history: History) -> Finding | None:
-    """See whether validation stood still from the first epoch on."""
-    if not history.has_shape or history.dice.max() >= GOOD or np.ptp(smooth(history.dice)) >= 0.02:
-        return None
-    first = abs(history.loss[0])
-    if history.loss[0] - history.loss.min() < 0.05 * first:
-        return Finding(
-            "plateau",
-            f"neither the loss nor validation (Dice {history.dice.max():.3f}) has moved since the first epoch",
-            "the rate is likely wrong: try --lr ten times lower, then ten times higher; look at the gradients with "
-            "ushape explain MODEL IMAGE --label MASK --gradients",
-        )
-    return Finding(
-        "plateau",
-        f"validation has stood at Dice {history.dice.max():.3f} since the first epoch, although the loss fell",
-        "check that masks belong to their images (ushape data check, the pictures of report.html), and that the "
-        "held-out cases look like the others",
-    )
-
-
-def find_forgotten(history: History) -> Finding | None:
+def see_missed_class(history: History) -> str:
     """See whether a class was never found."""
     finite = {name: curve[np.isfinite(curve)] for name, curve in history.classes.items()}
     never = [name for name, curve in finite.items() if curve.size and curve.max() < NEVER]
-    if not never:
-        return None
-    return Finding(
+    return f"{', '.join(never)}: Dice never rose above {NEVER}" if never else ""
+
+
+def see_unsteadiness(history: History) -> str:
+    """See whether validation jumps up and down at the end."""
+    if not history.has_shape or history.jump < JUMPY:
+        return ""
+    return f"validation jumps by {history.jump:.2f} Dice from one epoch to the next"
+
+
+SYMPTOMS = (
+    Symptom(
+        "diverged",
+        see_failure,
+        "lower the rate with --lr, or look for extreme values with ushape data check; failed_batch.safetensors is the "
+        "batch, if it was kept",
+    ),
+    Symptom("cut off", see_stop, "go on with {resume}"),
+    Symptom("cut off", see_loss, "begin anew: there is no checkpoint to go on from"),
+    Symptom("not validated", see_blindness, "add cases, or hold some out with --set data.validation=0.2"),
+    Symptom(
+        "plateau",
+        see_standstill,
+        "the rate is likely wrong: try --lr ten times lower, then ten times higher; look at the gradients with "
+        "ushape explain MODEL IMAGE --label MASK --gradients",
+    ),
+    Symptom(
+        "plateau",
+        see_plateau,
+        "check that masks belong to their images (ushape data check, the pictures of report.html), and that the "
+        "held-out cases look like the others",
+    ),
+    Symptom(
+        "overfitting",
+        see_overfitting,
+        "the model file holds the best epoch; more cases help most, then stronger augmentation, a smaller net "
+        "(net.widths), --set net.block.dropout=0.1, or fewer epochs (--patience)",
+    ),
+    Symptom("too short", see_shortness, "train longer: more --minutes or --epochs"),
+    Symptom(
         "class never learnt",
-        f"{', '.join(never)}: Dice never rose above {NEVER}",
+        see_missed_class,
         "rare classes: --set loss.class_weights=inverse_sqrt, more foreground in the patches "
         "(patches.foreground), or longer; check that its masks are right, and that training cases have it",
-    )
-
-
-def find_unsteadiness(history: History) -> Finding | None:
-    """See whether validation jumps up and down at the end."""
-    if not history.has_shape:
-        return None
-    if jump(history) < 0.1:
-        return None
-    return Finding(
+    ),
+    Symptom(
         "unsteady",
-        f"validation jumps by {jump(history):.2f} Dice from one epoch to the next",
+        see_unsteadiness,
         "lower the rate with --lr, use larger batches (patches.batch), or hold more cases out",
-    )
-
-
-def find_outliers(history: History) -> Finding | None:
-    """See whether some cases are far worse than the others."""
-    scores = {name: dice for name, dice in history.cases.items() if math.isfinite(dice)}
-    if len(scores) < FEW:
-        return None
-    limit = float(np.median(list(scores.values()))) / 2
-    worst = sorted((dice, name) for name, dice in scores.items() if dice < limit)[:SHOWN_CASES]
-    if not worst:
-        return None
-    listed = ", ".join(f"{name} ({dice:.2f})" for dice, name in worst)
-    return Finding(
-        "cases far below the others",
-        f"Dice below half of the median: {listed}",
-        "look at them in report.html: their masks may be wrong, or their kind too rare in the training set",
-    )
-
-
-Rule = Callable[[History], Finding | None]
-RULES: tuple[Rule, ...] = (
-    find_failure,
-    find_cut,
-    find_unvalidated,
-    find_plateau,
-    find_overfitting,
-    find_shortness,
-    find_forgotten,
-    find_unsteadiness,
-    find_outliers,
-    find_fewness,
+    ),
+    Symptom(
+        "few epochs",
+        see_fewness,
+        "validate more often with fewer steps an epoch (--set train.steps_per_epoch=50), or train longer",
+    ),
 )
-
-
-def jump(history: History) -> float:
-    """Return by how much validation usually changes from one epoch to the next, in the second half."""
-    return float(np.median(np.abs(np.diff(history.dice[history.epochs // 2 :]))))
-
-
-def smooth(curve: Float[ndarray, " n"]) -> Float[ndarray, " n"]:
-    """Take the median of each value and its neighbours; the ends have one neighbour less.
-
-    >>> smooth(np.array([1.0, 9.0, 2.0])).tolist()
-    [5.0, 2.0, 5.5]
-    """
-    return np.array([np.median(curve[max(i - 1, 0) : i + 2]) for i in range(len(curve))])
-
-
-def _column(rows: Sequence[Mapping[str, str]], name: str) -> Float[ndarray, " n"]:
-    return np.array([_number(row.get(name) or "nan") for row in rows], dtype=float)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

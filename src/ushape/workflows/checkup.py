@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ushape.core.errors import DataError
 from ushape.core.files import read_csv
-from ushape.explain.doctor import Finding, History, examine, read_history
+from ushape.explain.doctor import Finding, examine
+from ushape.explain.history import History, read_history
 from ushape.train.run_folder import RunFolder
+from ushape.workflows.suspects import LabelCheck, check_labels
 
 
-def check_run(path: Path) -> dict[str, tuple[Finding, ...]]:
-    """Examine a run, or each fold of a cross-validation; return what was found by the name of the folder.
+@dataclass(frozen=True)
+class Checkup:
+    """What was found in a run.
+
+    Attributes:
+        findings: by the name of the run, or of each fold of a cross-validation.
+        labels: what its held-out cases say of their labels.
+    """
+
+    findings: Mapping[str, tuple[Finding, ...]]
+    labels: LabelCheck
+
+
+def check_run(path: Path) -> Checkup:
+    """Examine a run, or each fold of a cross-validation, and the labels of all cases that were held out.
 
     Raises:
-        DataError: it is no run folder.
+        DataError: it is no run folder, or its files are damaged.
     """
     run = RunFolder(path)
     if not run.recipe.is_file():
         raise DataError(
             f"{path}: expected the folder of a run, found no {run.recipe.name}; give the -o of ushape train"
         )
-    return {each.path.name: examine(recall(each)) for each in list_runs(run)}
+    runs = list(list_runs(run))
+    return Checkup({each.path.resolve().name: examine(recall(each)) for each in runs}, check_labels(runs))
 
 
 def list_runs(run: RunFolder) -> Iterator[RunFolder]:
@@ -36,10 +52,8 @@ def list_runs(run: RunFolder) -> Iterator[RunFolder]:
 
 def recall(run: RunFolder) -> History:
     """Read what a run left behind."""
-    rows = read_csv(run.path / "cases.csv")
     return replace(
         read_history(read_csv(run.metrics)),
-        cases={row["case"]: float(row["foreground_dice"] or "nan") for row in rows},
         is_finished=run.report.is_file(),
         has_failed=run.evidence.is_file(),
         resume=run.resume_command if run.checkpoint.is_file() or run.home else "",

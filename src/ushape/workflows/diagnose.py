@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
+import re
 from typing import Any
 
 import torch
@@ -13,21 +14,28 @@ from ushape.train.budget import candidates
 from ushape.train.probe import machine_facts, probe_precision
 from ushape.train.run_folder import versions
 
-EXTRAS = {
-    "medical": ("SimpleITK", "pydicom", "highdicom"),
-    "encoders": ("timm",),
-    "deploy": ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"),
-    "serve": ("fastapi", "uvicorn"),
-    "scale": ("dask", "zarr"),
-    "hub": ("huggingface_hub",),
-    "track": ("tensorboard", "mlflow"),
+USES = {
+    "medical": "NRRD, MetaImage, DICOM",
+    "encoders": "pretrained encoders",
+    "deploy": "export to ONNX and OpenVINO, INT8, pruning",
+    "serve": "the viewer",
+    "scale": "images larger than memory, clusters",
+    "hub": "models from and to a hub",
+    "track": "curves for TensorBoard and MLflow",
 }
+"""What each optional part of the distribution is for."""
+PART = re.compile(r"([\w.-]+).*extra == .(\w+)")
+INSTRUCTIONS = {
+    "bf16": ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16"),
+    "int8": ("amx_int8", "avx512_vnni", "avx_vnni", "dotprod", "i8mm"),
+}
+"""What makes a precision fast on a CPU, as torch names it."""
 TRIAL = UNetConfig(widths=(32, 64, 128), in_channels=1, classes=2)
 TRIAL_SHAPE = (8, 1, 128, 128)
 
 
 def diagnose() -> dict[str, dict[str, Any]]:
-    """Return the facts by section; about two seconds, most of them the precision probe."""
+    """Return the facts by section; some seconds, most of them the precision probe."""
     machine = machine_facts()
     return {
         "versions": versions(),
@@ -39,8 +47,12 @@ def diagnose() -> dict[str, dict[str, Any]]:
             "cuda": torch.version.cuda if torch.cuda.is_available() else "not available",
             "gpus": ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())) or "none",
         },
+        "cpu": {
+            "kernels": torch.backends.cpu.get_cpu_capability(),
+            **{precision: _find_instructions(precision) for precision in INSTRUCTIONS},
+        },
         "training_step": _time_precisions(machine.device),
-        "extras": {name: _extra_state(name, modules) for name, modules in EXTRAS.items()},
+        "extras": {name: _extra_state(name) for name in USES},
     }
 
 
@@ -55,6 +67,22 @@ def _time_precisions(device: str) -> dict[str, str]:
     }
 
 
-def _extra_state(name: str, modules: tuple[str, ...]) -> str:
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    return f"missing {', '.join(missing)}; pip install 'ushape[{name}]'" if missing else "installed"
+def _find_instructions(precision: str) -> str:
+    has = torch.cpu.get_capabilities()
+    found = [name for name in INSTRUCTIONS[precision] if has.get(name)]
+    return ", ".join(found) if found else "no instructions of its own, so it is no faster than float32"
+
+
+def _extra_state(extra: str) -> str:
+    lines = [PART.match(line) for line in importlib.metadata.requires("ushape") or ()]
+    missing = [part[1] for part in lines if part and part[2] == extra and not _is_installed(part[1])]
+    if missing:
+        return f"missing {', '.join(missing)}, for {USES[extra]}; pip install 'ushape[{extra}]'"
+    return f"installed, for {USES[extra]}"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return bool(importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return False

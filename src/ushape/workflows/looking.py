@@ -30,8 +30,6 @@ from ushape.workflows.scoring import need_label
 from ushape.workflows.spot import Spot
 
 Maps = Mapping[str, Float[ndarray, "*space"]]
-HALF = 0.5
-"""Share from which a voxel of a resampled mask belongs to it."""
 
 
 def judge_gates(scene: Scene) -> tuple[Mapping[str, GateJudgement], Maps]:
@@ -52,8 +50,7 @@ def explain_region(scene: Scene, spot: Spot, wanted: int, *, is_chosen: bool) ->
     """Map what speaks for a class in the window, or in the piece of it that the voxel belongs to.
 
     Returns:
-        That region, and each level's map, on the image's own grid; nowhere and none if the class, 0 for none, is not
-        in the window.
+        That region, and each level's map, on the image's grid; none if the class, 0 for none, is not in the window.
     """
     mask = class_mask(spot.cut(scene.decided), wanted)
     if not wanted or not mask.any():
@@ -66,7 +63,7 @@ def explain_region(scene: Scene, spot: Spot, wanted: int, *, is_chosen: bool) ->
     space = scene.prepared.space
     back = [spot.put_back(one, space) for one in (spot.widen(mask.astype(np.float32)), *found.values())]
     region, *own = scene.undo(np.stack([np.zeros(space, dtype=np.float32), *back]))[1:]
-    return region >= HALF, {name: np.clip(one, 0, 1) for name, one in zip(found, own, strict=True)}
+    return np.round(region) > 0, {name: np.clip(one, 0, 1) for name, one in zip(found, own, strict=True)}
 
 
 def probe_window(scene: Scene, spot: Spot) -> GradientFlow:

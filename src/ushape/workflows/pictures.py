@@ -8,8 +8,14 @@ import numpy as np
 from numpy import ndarray
 
 from ushape.core.case import Case, Prediction
-from ushape.core.labels import flatten
+from ushape.core.labels import Labels, flatten
+from ushape.io.outputs import draw_overlay
+from ushape.report.contents import Overlay
+from ushape.report.heat import draw_image
 from ushape.report.planes import planes
+
+GAP = 4
+"""White pixels between pictures that stand side by side."""
 
 
 def cut_planes(case: Case, prediction: Prediction) -> Iterator[tuple[str, ndarray, ndarray]]:
@@ -18,3 +24,15 @@ def cut_planes(case: Case, prediction: Prediction) -> Iterator[tuple[str, ndarra
     for plane in planes(label > 0, case.geometry):
         name = f"{case.name}_{plane.name}" if plane.name else case.name
         yield name, np.ascontiguousarray(plane.cut(case.image)), np.ascontiguousarray(plane.cut(label))
+
+
+def draw_rows(overlay: Overlay, labels: Labels) -> Iterator[tuple[str, ndarray]]:
+    """Yield a name and a picture of each plane of a case: the image, with its label, with its prediction."""
+    label = np.zeros_like(overlay.prediction) if overlay.label is None else overlay.label
+    for plane in planes((label > 0) | (overlay.prediction > 0), overlay.geometry):
+        image = np.ascontiguousarray(plane.cut(overlay.image))
+        flats = (np.ascontiguousarray(plane.cut(mask)) for mask in (label, overlay.prediction))
+        shown = [draw_image(image), *(draw_overlay(image, flat, labels) for flat in flats)]
+        gap = np.full((image.shape[1], GAP, 3), 255, dtype=np.uint8)
+        row = np.concatenate([shown[0], gap, shown[1], gap, shown[2]], axis=1)
+        yield f"{overlay.case}_{plane.name}" if plane.name else overlay.case, row

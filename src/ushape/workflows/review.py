@@ -8,15 +8,13 @@ from pathlib import Path
 from ushape.core.case import Case, Prediction
 from ushape.core.events import Listener, Progress, count
 from ushape.core.files import read_csv, read_json
-from ushape.core.labels import flatten
 from ushape.explain.flow import last_look, tell_flow
-from ushape.io.layouts import find_pairs
 from ushape.measure.summary import ScoreTable
 from ushape.measure.table import CaseScores, measure_surfaces
 from ushape.plan.recipe import Recipe, list_settings
-from ushape.report.contents import Overlay, Setting
+from ushape.report.contents import Setting
 from ushape.train.run_folder import RunFolder
-from ushape.workflows.held_out import HeldOut
+from ushape.workflows.held_out import HeldOut, list_pairs
 from ushape.workflows.model import load
 from ushape.workflows.publish import Story, publish
 from ushape.workflows.scoring import need_label, score_prediction
@@ -35,7 +33,7 @@ def review(run: RunFolder, recipe: Recipe, names: Sequence[str], listener: Liste
         names: of the held-out cases.
     """
     model, labels = load(run.model, device=recipe.train.device), recipe.data.labels
-    pairs = {pair.name: pair for pair in find_pairs(Path(read_json(run.splits)["data"]))} if names else {}
+    pairs = list_pairs(run) if names else {}
     held_out, scores, trial = HeldOut(pairs, run.predictions, recipe), [], Trial(labels)
 
     def judge(case: Case, prediction: Prediction) -> CaseScores:
@@ -55,12 +53,7 @@ def review(run: RunFolder, recipe: Recipe, names: Sequence[str], listener: Liste
     if rules:
         scores = [judge(held_out.read(name), held_out.recall(name, rules)) for name in names]
     table = ScoreTable(tuple(scores))
-
-    def draw(name: str, caption: str, dice: float) -> Overlay:
-        case, guess = held_out.read(name), held_out.recall(name)
-        return Overlay(name, caption, case.image, flatten(guess.label), flatten(need_label(case)), dice, case.geometry)
-
-    publish(run.path, table, labels.names, draw, tell_story(run, _say_scored(len(scores), rules)))
+    publish(run.path, table, labels.names, held_out.draw, tell_story(run, _say_scored(len(scores), rules)))
     return table
 
 

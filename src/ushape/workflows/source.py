@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ushape.core.errors import ConfigError
+from ushape.core.errors import ConfigError, DataError
 from ushape.core.exported import ExportPrecision
 from ushape.core.model_file import HUB, MODEL_FILE, read_header
 from ushape.plan.usage import Usage, make_usage, read_usage
@@ -59,9 +59,21 @@ def _read_foreign(file: Path, recipe: Path) -> Usage:
 
 
 def model_path(path: str | Path) -> Path:
-    """Return a model file's own path, that of the model in a run folder, or that of one pulled from a hub."""
+    """Return a model file's own path, that of the model in a run folder, or that of one pulled from a hub.
+
+    Raises:
+        DataError: the run ended before it had a model.
+    """
     if str(path).startswith(HUB):
         from ushape.workflows.hub import pull_from_hub
 
         return pull_from_hub(str(path))
-    return Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
+    if not Path(path).is_dir():
+        return Path(path)
+    model = Path(path) / MODEL_FILE
+    if (Path(path) / "recipe.toml").is_file() and not model.is_file():
+        raise DataError(
+            f"{path}: expected a run with a model, got one that ended before its first validation; see how to go on "
+            f"with: ushape doctor {path}"
+        )
+    return model
