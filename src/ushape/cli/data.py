@@ -67,7 +67,7 @@ def fetch(
 
 @app.command()
 def synth(
-    kind: Annotated[str, typer.Argument(help="What to make: nuclei (2D) or phantom (CT-like, 3D).")],
+    kind: Annotated[str, typer.Argument(help="What to make: nuclei or vessels (2D), or phantom (CT-like, 3D).")],
     output: Annotated[Path, Flag("-o", "--output", help="New folder for the data set.")],
     count: Annotated[int, Flag(min=1, help="How many images.")] = 24,
     size: Annotated[int, Flag(min=32, help="Rows and columns of each.")] = 256,
@@ -82,16 +82,18 @@ def synth(
     from ushape.core.errors import ConfigError, OutputError
     from ushape.io.phantom import write_phantoms
     from ushape.io.synthetic import write_nuclei
+    from ushape.io.vessels import write_vessels
 
     space, voxel = (depth or 32, size, size), parse_spacing(spacing or "3,1,1")
     makers: dict[str, Callable[[], None]] = {
         "nuclei": lambda: write_nuclei(output, count=count, seed=seed, size=(size, size)),
+        "vessels": lambda: write_vessels(output, count=count, seed=seed, size=(size, size)),
         "phantom": lambda: write_phantoms(output, count=count, seed=seed, size=space, spacing=voxel),
     }
     make = choose(kind, makers, "data set")
-    if kind == "nuclei" and (depth or spacing):
+    if kind != "phantom" and (depth or spacing):
         option = f"--depth {depth}" if depth else f"--spacing {spacing}"
-        raise ConfigError(f"{option}: expected only with phantom, got nuclei, which are pictures; leave it out")
+        raise ConfigError(f"{option}: expected only with phantom, got {kind}, which are pictures; leave it out")
     if output.exists() and any(output.iterdir()):
         raise OutputError(f"{output}: not empty; choose another folder with -o")
     make()

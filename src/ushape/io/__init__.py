@@ -7,7 +7,7 @@ cases       files -> Case: channels put together, labels on the image's grid
 outputs     Case and prediction -> files on the same grid; dicom_seg for DICOM viewers
 faults      what is wrong with a data set: pair_faults  set_faults; repair copies it mended
 fetch       public data sets: sources  download  archives
-synthetic   cell nuclei; phantom + anatomy: CT-like abdomens
+synthetic   cell nuclei; vessels: of a retina; phantom + anatomy: CT-like abdomens
 ```
 A new format is a reader in `images.READERS`; a new layout is a line in `layouts.LAYOUTS`.
 """
