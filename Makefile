@@ -14,13 +14,14 @@ CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 # Threads that wait sleep, see docs/decisions/0009-threads-that-sleep.md.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo test check bench test-encoders clean
+.PHONY: help demo test check bench claims test-encoders clean
 
 help:
 	@echo "make demo            synthetic nuclei -> model -> report, about two minutes after the first installation"
 	@echo "make test            all tests but those of timm's encoders"
 	@echo "make check           lint, format, types, room borders, and the fast tests"
 	@echo "make bench DATA=DIR  the scripts in benchmarks/ that need no model; DIR holds the real images, see its README.md"
+	@echo "make claims DATA=DIR  docs/claims.md, after training what it is about, about 25 minutes; goes on where it was stopped"
 	@echo "make test-encoders   the tests of timm's encoders, in an environment of their own"
 	@echo "make clean           remove both environments and all caches; runs/ stays"
 
@@ -41,6 +42,9 @@ bench: $(READY)
 	@for script in $(filter-out $(NEEDS_DATA) $(NEEDS_MORE),$(wildcard benchmarks/*.py)); do \
 		echo "== $$script" && $(BIN)/python "$$script" || exit 1; done
 	$(if $(DATA),$(BIN)/python $(NEEDS_DATA) --data "$(DATA)",@echo "$(NEEDS_DATA): make bench DATA=DIR")
+
+claims: $(READY)
+	$(BIN)/python benchmarks/claims.py --measure $(if $(DATA),--data "$(DATA)")
 
 test-encoders: $(ENCODERS)/ready
 	$(ENCODERS)/bin/python -m pytest -m encoders tests/nets/test_nets_timm.py
