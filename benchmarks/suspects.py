@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="dsb2018: images/ and labels/")
     parser.add_argument("--cases", type=int, default=150, help="how many images, of 256 x 256")
-    parser.add_argument("--minutes", type=float, default=6, help="for all three folds together")
+    parser.add_argument("--minutes", type=float, default=9, help="for all three folds together")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         planted = plant(options.data, options.cases, Path(folder) / "data")
