@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -47,12 +47,10 @@ def choose_preset(name: str, channels: int, classes: int, ndim: int) -> UNetConf
 def print_preset(name: str, config: UNetConfig, size: str, diagram: Path | None, *, as_json: bool) -> None:
     """Print what a preset is made of and what it costs at one size, and draw it if asked to; no weight is made."""
     from ushape.nets.cost import measure_cost
-    from ushape.nets.memory import Numerics, Upkeep, cheapest_loss, prediction_peak, step_peak
-    from ushape.nets.unet import UNet
 
     space = parse_size(size, name, config.ndim)
-    cost, shape = measure_cost(config, space), (1, config.in_channels, *space)
-    totals: dict[str, Any] = {
+    cost = measure_cost(config, space)
+    totals = {
         "preset": name,
         "size": list(space),
         "parameters": cost.parameters,
@@ -60,8 +58,6 @@ def print_preset(name: str, config: UNetConfig, size: str, diagram: Path | None,
         "macs": cost.macs,
         "receptive_field": list(cost.receptive_field),
         "activation_bytes": cost.activation_bytes,
-        "step_bytes": step_peak(config, shape, cheapest_loss, Numerics(), Upkeep()).total,
-        "prediction_bytes": prediction_peak(config, shape, UNet.forward, Numerics(channels_last=True)).total,
     }
     if diagram:
         write_diagram(config, space, diagram, name)
@@ -70,10 +66,6 @@ def print_preset(name: str, config: UNetConfig, size: str, diagram: Path | None,
         return
     title = f"{name}: {config.in_channels} channels, {config.classes} classes, {show_sizes(space)}"
     print_table(title, cost)
-    typer.echo(
-        f"memory at the peak, float32, batch 1: about {totals['step_bytes'] / 2**20:,.0f} MB for a step of Adam, "
-        f"{totals['prediction_bytes'] / 2**20:,.0f} MB for a prediction"
-    )
     if diagram:
         typer.echo(f"diagram: {diagram}")
 
