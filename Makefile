@@ -21,7 +21,7 @@ help:
 	@echo "make test            all tests but those of timm's encoders"
 	@echo "make check           lint, format, types, room borders, and the fast tests"
 	@echo "make bench DATA=DIR  the scripts in benchmarks/ that need no model; DIR holds the real images, see its README.md"
-	@echo "make claims DATA=DIR  docs/claims.md, after training what it is about, about 25 minutes; goes on where it was stopped"
+	@echo "make claims DATA=DIR  docs/claims.md, after training what it is about, 15 minutes; goes on where it was stopped"
 	@echo "make test-encoders   the tests of timm's encoders, in an environment of their own"
 	@echo "make clean           remove both environments and all caches; runs/ stays"
 
