@@ -84,6 +84,10 @@ GROUPS: dict[str, Group] = {
             "cyclic": {"train.optim.schedule": {"name": "cyclic", "half_cycle": 20}},
         },
     ),
+    "optimizer": Group(
+        "optimiser",
+        {"adamw": {}, "muon": {"train.optim.optimizer": "muon", "train.optim.lr": "auto"}},
+    ),
     "upsampling": Group("upsampling", {up: {"net.up": up} for up in ("transpose", "linear", "nearest", "shuffle")}),
     "augmentation": Group(
         "augmentation",
