@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Verdict = Literal[
-    "holds", "does not hold", "depends", "no difference seen here", "cannot be measured here", "not measured yet"
+    "holds",
+    "does not hold",
+    "depends",
+    "no difference seen here",
+    "the opposite seen here",
+    "cannot be measured here",
+    "not measured yet",
 ]
 Kind = Literal["computed", "timed", "trained"]
 """Computed afresh whenever the page is made; or kept in benchmarks/results, from a run on an idle machine."""

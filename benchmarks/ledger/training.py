@@ -22,7 +22,7 @@ def judge(apart: dict[str, list[float]], claimed: float) -> Verdict:
     >>> judge({"a": [0.05, 0.06, 0.07]}, 0.07), judge({"a": [0.01, -0.01, 0.02]}, 0.07)
     ('holds', 'no difference seen here')
     >>> judge({"a": [0.05, 0.06, 0.07], "b": [0.0, 0.01, -0.01]}, 0.05), judge({"a": [-0.05, -0.06, -0.07]}, 0.05)
-    ('depends', 'does not hold')
+    ('depends', 'the opposite seen here')
     """
     means = {name: statistics.mean(each) for name, each in apart.items()}
     seen = {name: mean for name, mean in means.items() if abs(mean) > spread(apart[name])}
@@ -31,7 +31,7 @@ def judge(apart: dict[str, list[float]], claimed: float) -> Verdict:
     if not seen:
         return UNSEEN
     if all(mean * claimed < 0 for mean in seen.values()):
-        return "does not hold"
+        return "the opposite seen here"
     sized = all(abs(means[name]) + 2 * spread(apart[name]) >= abs(claimed) for name in seen)
     alike = len(seen) == len(means) and all(mean * claimed > 0 for mean in seen.values())
     return "holds" if alike and sized else "depends"
