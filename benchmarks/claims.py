@@ -51,7 +51,7 @@ HEAD = """# What guides to U-Net claim, and what we measured
 
 Numbers are repeated from guide to guide. Each row is one of them in our own words, what this project measures for it,
 and a verdict: it *holds*, *does not hold*, or *depends* on something that the row names. Where only a short
-experiment was possible, *no difference* or *the opposite* was seen *here*, which says no more than that; where none was,
+experiment was possible, *no difference* or *the opposite* was seen *here*, and no more is said; where none was,
 it *cannot be measured here*, and the row says why.
 
 - Weights, memory, layers: computed by the script, on any machine; the tests do so again. GB are 10^9 bytes, MiB 2^20.
