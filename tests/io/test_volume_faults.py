@@ -5,15 +5,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
-from tests.io.volumes import patch_header, save_nifti, volume
+from scipy.linalg import block_diag
+from tests.io.volumes import ORIENTATIONS, patch_header, save_nifti, volume
 
 from ushape.core.errors import DataError, ShapeError
 from ushape.core.labels import Labels
 from ushape.io.cases import load_case
 from ushape.io.faults import Fault, check_dataset
+from ushape.io.images import read_mask
 from ushape.io.layouts import find_pairs
+from ushape.io.repair import fix_dataset
 from ushape.prep.label_grid import resample_label_onto
 
 SPACE = (17, 18, 19)
@@ -108,8 +112,8 @@ def test_a_label_elsewhere_is_a_warning_that_says_how_far(dataset: Path) -> None
     save_nifti(mask(dataset, 1), truth(1), moved)
     fault = only_fault(dataset)
     assert (fault.severity, fault.file) == ("warning", mask(dataset, 1))
-    assert "another grid than its image: 17x18x19 of 2x1x1 mm on 17x18x19 of 2x1x1 mm, 0.5 voxels off" in fault.what
-    assert "a repaired copy takes over the image's header" in fault.remedy
+    assert "another grid than its image: begins 0.5 mm away, 0.5 voxels off" in fault.what
+    assert fault.remedy == "it will be resampled; ushape data check DATA --fix COPY takes over the image's header"
     moved[:3, 3] = [18.4, 0, 0]
     save_nifti(mask(dataset, 1), truth(1), moved)
     assert only_fault(dataset).remedy == "it will be resampled; export it on the image's grid"
@@ -124,11 +128,36 @@ def test_a_mask_beside_its_image_is_an_error_and_never_resampled_to_nothing(
     save_nifti(mask(dataset, 1), truth(1), moved)
     fault = only_fault(dataset)
     assert (fault.severity, fault.file) == ("error", mask(dataset, 1))
-    assert "mask lies beside its image: 17x18x19 of 2x1x1 mm on 17x18x19 of 2x1x1 mm" in fault.what
+    assert f"mask lies beside its image: begins {np.linalg.norm(shift):.3g} mm away" in fault.what
     with pytest.raises(
-        ShapeError, match=r"case_1\.nii\.gz: expected a mask that overlaps its image .*; correct its header"
+        ShapeError, match=r"case_1\.nii\.gz: expected a mask that overlaps its image, .*; correct its header"
     ):
         load_case(find_pairs(dataset)[1], LABELS, regrid=resample_label_onto)
+
+
+def test_a_turned_mask_of_the_same_voxels_is_no_finding_and_read_voxel_by_voxel(dataset: Path) -> None:
+    for number, turn in enumerate(ORIENTATIONS[5:45:10]):
+        truth_there = nib.Nifti1Image(truth(number).T, AFFINE)
+        start = nib.orientations.axcodes2ornt("RAS")
+        wanted = nib.orientations.ornt_transform(start, nib.io_orientation(block_diag(turn, 1)))
+        nib.save(truth_there.as_reoriented(wanted), mask(dataset, number))
+    assert nib.load(mask(dataset, 1)).shape != SPACE[::-1]
+    assert check_dataset(dataset, strict=True) == []
+    for number, pair in enumerate(find_pairs(dataset)):
+        label = load_case(pair, LABELS).label
+        assert label is not None
+        assert np.array_equal(label, truth(number))
+
+
+def test_a_turned_mask_half_a_voxel_off_is_told_so_and_repaired(dataset: Path) -> None:
+    flipped = AFFINE @ np.array([[-1.0, 0, 0, 18], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    flipped[0, 3] += 0.5
+    save_nifti(mask(dataset, 1), truth(1)[:, :, ::-1], flipped)
+    assert "image: begins 0.5 mm away, 0.5 voxels off" in only_fault(dataset).what
+    fixed = dataset.with_name(f"{dataset.name}-fixed")
+    fix_dataset(dataset, fixed)
+    assert check_dataset(fixed, strict=True) == []
+    assert np.array_equal(read_mask(mask(fixed, 1)), truth(1))
 
 
 @pytest.mark.parametrize("part", [np.s_[:-1], np.s_[:, 2:], np.s_[:, :, :-5]], ids=str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from ushape.io.masks import SAME_GRID, as_label, check_files, join_labels
 from ushape.io.pairs import Pair
 from ushape.io.raster import Raster
 from ushape.io.segments import place_on
+from ushape.io.turns import turn_like
 
 Regrid = Callable[[AnyLabel, Geometry, Geometry, tuple[int, ...]], AnyLabel]
 """`regrid(label, its_geometry, image_geometry, image_size)` brings a label onto another grid."""
@@ -143,6 +145,7 @@ def _read_label(pair: Pair, labels: Labels, image: Raster, axes: str, regrid: Re
         raster = read_raster(path, axes=mask_axes(axes))
         if raster.has_segments:
             raster = place_on(raster, image.geometry, image.pixels.shape[1:], str(path))
+        raster = turn_like(raster, image.geometry)
         mask = as_label(path, raster, labels)
         masks.append(_on_grid(pair, path, mask, raster, image, regrid))
     return join_labels(masks, labels)
@@ -161,14 +164,15 @@ def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raste
         return mask
     if lies_beside(space, image.geometry, size, found.geometry):
         raise ShapeError(
-            f"{path}: expected a mask that overlaps its image ({describe_grid(space, image.geometry)}), got one beside "
-            f"it ({describe_grid(size, found.geometry)}); correct its header, or export it on the image's grid"
+            f"{path}: expected a mask that overlaps its image, got one beside it "
+            f"({compare_grids(space, image.geometry, size, found.geometry)}); correct its header, or export it on the "
+            "image's grid"
         )
     if regrid is not None:
         return regrid(mask, found.geometry, image.geometry, space)
     raise GridMismatch(
-        f"{path}: expected the grid of its image ({describe_grid(space, image.geometry)}), got "
-        f"{describe_grid(size, found.geometry)}{f', {shift:.3g} voxels off' if shift else ''}; "
+        f"{path}: expected the grid of its image, got another "
+        f"({compare_grids(space, image.geometry, size, found.geometry)}); "
         "export it on the image's grid, or leave out --strict to have it resampled",
         image.geometry,
         found.geometry,
@@ -212,6 +216,21 @@ def describe_grid(space: Sequence[int], geometry: Geometry) -> str:
     """
     spacing = "x".join(f"{size:.4g}" for size in geometry.spacing)
     return f"{show_size(space)} of {spacing} {geometry.unit}"
+
+
+def compare_grids(space: Sequence[int], grid: Geometry, size: Sequence[int], other: Geometry) -> str:
+    """Say how another grid differs from a grid: in size and spacing, or, where these are equal, in its place.
+
+    >>> grid = Geometry.from_affine(np.eye(3))
+    >>> compare_grids((4, 5), grid, (4, 5), Geometry.from_affine(np.array([[1.0, 0, 3], [0, 1, 4], [0, 0, 1]])))
+    'begins 5 mm away, 5 voxels off'
+    """
+    own, its = describe_grid(space, grid), describe_grid(size, other)
+    off = f", {grid.shift_to(other, space):.3g} voxels off" if tuple(space) == tuple(size) else ""
+    if own != its:
+        return f"{its} on {own}{off}"
+    away = math.dist(grid.origin, other.origin)
+    return (f"begins {away:.3g} {grid.unit} away" if away > SAME_GRID * min(grid.spacing) else "is turned") + off
 
 
 def _require_size(pair: Pair, path: Path, mask: Raster, image: Raster) -> None:

@@ -20,6 +20,7 @@ from ushape.io.label_values import count_values
 from ushape.io.listing import name_some
 from ushape.io.pairs import Pair
 from ushape.io.segments import place_on
+from ushape.io.turns import turn_like
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,16 @@ def describe_mask(path: Path, *, axes: str = "", like: ImageFacts | None = None)
     """Read a mask and describe it.
 
     Args:
-        like: its image, on whose grid a DICOM-SEG, whose empty slices are left out, is laid.
+        like: its image, as whose axes the mask's are turned, and on whose grid a DICOM-SEG, whose empty slices are left
+            out, is laid.
     Raises:
         DataError: it cannot be read, see `read_mask`; or a DICOM-SEG was drawn on other slices.
     """
     raster = read_raster(path, axes=axes)
     if raster.has_segments and like is not None:
         raster = place_on(raster, like.geometry, like.space, str(path))
+    if like is not None:
+        raster = turn_like(raster, like.geometry)
     values = mask_pixels(path, raster)
     dtype = str(raster.pixels.dtype)
     return MaskFacts(values.shape, count_values(values), digest(values[None]), raster.geometry, dtype)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from ushape.core.case import Geometry
-from ushape.io.cases import CUT_OFF, describe_grid, is_cut_off, lies_beside
+from ushape.io.cases import CUT_OFF, compare_grids, is_cut_off, lies_beside
 from ushape.io.facts import ImageFacts, MaskFacts
 from ushape.io.findings import Fault, Look
 from ushape.io.listing import show_size
 from ushape.io.masks import SAME_GRID
 
 _SMALL = 16
+_EXPORT = "export it on the image's grid"
+REPAIR = "ushape data check DATA --fix COPY {}"
 NEAR_GRID = 1.0
 """Voxels: so much a mask's header may be off and still mean the image's grid."""
 
@@ -68,23 +69,23 @@ def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts, *, strict: b
     if has_no_place or is_cut_off(image.space, image.geometry, mask.space, mask.geometry):
         cut = "" if has_no_place else CUT_OFF
         what = f"mask has size {show_size(mask.space)} but image has {show_size(image.space)}{cut}"
-        return [Fault("error", path, what, "export it again on the image's grid")]
-    return [replace(fault, severity="error") if strict else fault for fault in _judge_grids(path, image, mask)]
+        return [Fault("error", path, what, _EXPORT)]
+    return _judge_grids(path, image, mask, strict=strict)
 
 
-def _judge_grids(path: Path, image: ImageFacts, mask: MaskFacts) -> list[Fault]:
+def _judge_grids(path: Path, image: ImageFacts, mask: MaskFacts, *, strict: bool) -> list[Fault]:
     """Compare two grids in the world: a label elsewhere can be resampled, but should not have to."""
     if is_same_grid(image, mask):
         return []
-    grids = f"{describe_grid(mask.space, mask.geometry)} on {describe_grid(image.space, image.geometry)}"
-    off = f", {image.geometry.shift_to(mask.geometry, image.space):.3g} voxels off" * (image.space == mask.space)
+    grids = compare_grids(image.space, image.geometry, mask.space, mask.geometry)
     if lies_beside(image.space, image.geometry, mask.space, mask.geometry):
         remedy = "correct its header, or export it on the image's grid"
-        return [Fault("error", path, f"mask lies beside its image: {grids}{off}", remedy)]
-    remedy = "it will be resampled; export it on the image's grid"
-    if has_near_grid(image, mask):
-        remedy = "it will be resampled; a repaired copy takes over the image's header"
-    return [Fault("warning", path, f"mask lies on another grid than its image: {grids}{off}", remedy)]
+        return [Fault("error", path, f"mask lies beside its image: {grids}", remedy)]
+    remedy = REPAIR.format("takes over the image's header") if has_near_grid(image, mask) else _EXPORT
+    what = f"mask lies on another grid than its image: {grids}"
+    if strict:
+        return [Fault("error", path, what, f"{remedy}, or leave out --strict to have it resampled")]
+    return [Fault("warning", path, what, f"it will be resampled; {remedy}")]
 
 
 def is_same_grid(image: ImageFacts, mask: MaskFacts) -> bool:

@@ -19,6 +19,7 @@ from ushape.io.outputs import Grid, mask_name, write_mask, write_picture
 from ushape.io.pair_faults import NEAR_GRID
 from ushape.io.pairs import Pair
 from ushape.io.raster import Raster
+from ushape.io.turns import turn_like
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,10 @@ def _turn_image(path: Path, copy: _Copy) -> Repair:
 
 def _repair_mask(path: Path, image: Raster, image_path: Path, copy: _Copy, axes: str) -> Repair:
     raster = read_raster(path, axes=axes)
-    values = mask_pixels(path, raster)
-    shift = _shift(image, raster)
+    turned = turn_like(raster, image.geometry)
+    shift = _shift(image, turned)
     is_near = SAME_GRID < shift <= NEAR_GRID
+    values = mask_pixels(path, turned if is_near else raster)
     done = _list_changes(raster) + ((f"its image's header, was {shift:.3g} voxels off",) if is_near else ())
     relative = path.relative_to(copy.root)
     if not done:
