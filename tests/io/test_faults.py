@@ -117,6 +117,11 @@ def test_a_constant_image_is_a_warning(dataset: Path) -> None:
     assert (fault.severity, fault.what) == ("warning", "every pixel is 9")
 
 
+def test_a_gray_picture_in_three_channels_is_no_finding(dataset: Path) -> None:
+    rewrite(image(dataset, 1), np.repeat(read_image(image(dataset, 1))[0][..., None], 3, axis=2))
+    assert check_dataset(dataset) == []
+
+
 def test_masks_of_one_value_are_warnings(dataset: Path) -> None:
     rewrite(mask(dataset, 1), np.zeros((64, 64), np.uint8))
     rewrite(mask(dataset, 2), np.full((64, 64), 255, np.uint8))
@@ -155,7 +160,7 @@ def test_colour_among_gray_is_a_warning_and_two_among_three_channels_an_error(da
 
 def test_mixed_types_are_a_warning(dataset: Path) -> None:
     rewrite(image(dataset, 1), read_image(image(dataset, 1))[0].astype(np.uint16) * 257)
-    assert only_fault(dataset).what == "uint8 is usual here, but not in nuclei_001.png"
+    assert only_fault(dataset).what == "1 of 4 images stored as uint16 (nuclei_001.png), uint8 is usual here"
 
 
 def test_a_small_image_is_a_warning(dataset: Path) -> None:

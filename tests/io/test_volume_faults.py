@@ -15,6 +15,7 @@ from ushape.core.errors import DataError, ShapeError
 from ushape.core.labels import Labels
 from ushape.io.cases import load_case
 from ushape.io.faults import Fault, check_dataset
+from ushape.io.findings import gather
 from ushape.io.images import read_mask
 from ushape.io.layouts import find_pairs
 from ushape.io.repair import fix_dataset
@@ -217,15 +218,48 @@ def test_a_picture_among_volumes_is_an_error(dataset: Path) -> None:
     assert [fault.severity for fault in check_dataset(dataset) if "pictures beside volumes" in fault.what] == ["error"]
 
 
-def test_values_outside_the_named_classes_are_errors_and_absent_classes_warnings(dataset: Path) -> None:
+def test_values_outside_the_named_classes_and_absent_classes_are_errors(dataset: Path) -> None:
     describe(dataset, labels={"0": "background", "1": "a", "3": "c"})
     faults = check_dataset(dataset)
     assert [(fault.severity, fault.file.name) for fault in faults] == [
+        ("error", "labelsTr"),
         *(("error", f"case_{n}.nii.gz") for n in range(4)),
-        ("warning", "labelsTr"),
     ]
-    assert faults[0].what == "label values 2 belong to no class"
-    assert faults[-1].what == "no mask holds c"
+    assert faults[0].what == "no mask holds c"
+    assert faults[-1].what == "label values 2 belong to no class"
+
+
+def test_masks_that_are_all_empty_are_an_error_for_classes_with_names_too(dataset: Path) -> None:
+    describe(dataset)
+    for number in range(4):
+        save_nifti(mask(dataset, number), np.zeros(SPACE, np.uint8), AFFINE)
+    found = check_dataset(dataset)
+    assert [str(fault.file.name) for fault in found if fault.severity == "error"] == ["labelsTr"]
+    assert found[0].what == "no mask holds any foreground"
+    assert [fault.what for fault in gather(found)[1:]] == [
+        "no foreground in 4 files (case_0.nii.gz, case_1.nii.gz, case_2.nii.gz and 1 more)"
+    ]
+
+
+def test_a_fourth_axis_of_equal_volumes_is_told(dataset: Path) -> None:
+    save_nifti(image(dataset, 1), np.stack([volume(1, SPACE)] * 2), AFFINE)
+    save_nifti(mask(dataset, 2), np.stack([truth(2)] * 3), AFFINE)
+    found = {fault.file: fault.what for fault in check_dataset(dataset)}
+    assert found == {
+        image(dataset, 1): "4D: 2 equal volumes, read as one",
+        mask(dataset, 2): "4D: 3 equal volumes, read as one",
+    }
+
+
+def test_axes_that_are_not_perpendicular_are_told_with_what_that_means(dataset: Path) -> None:
+    sheared = AFFINE.copy()
+    sheared[0, 1] = 0.4
+    for kind in (image, mask):
+        save_nifti(kind(dataset, 1), volume(1, SPACE) if kind is image else truth(1), sheared)
+    fault = only_fault(dataset)
+    assert (fault.severity, fault.file) == ("warning", image(dataset, 1))
+    assert fault.what == f"its axes are not perpendicular: {np.degrees(np.arctan(0.4)):.3g} degrees off"
+    assert "distances" in fault.remedy
 
 
 @pytest.mark.parametrize("changes", [{"labels": None}, {"training": [{"image": "gone"}]}, {"labels": {"a": "x"}}])
@@ -252,6 +286,10 @@ def test_a_mask_of_each_class_is_looked_at(tmp_path: Path) -> None:
         for name, values in (("cell", truth(number) > 0), ("vessel", truth(number) > 1)):
             save_nifti(tmp_path / "masks" / name / f"{case}.nii", values.astype(np.uint8) * 255)
     assert check_dataset(tmp_path) == []
+    for case in "ab":
+        save_nifti(tmp_path / "masks" / "vessel" / f"{case}.nii", np.zeros(SPACE, np.uint8))
+    assert (only_fault(tmp_path).severity, only_fault(tmp_path).what) == ("error", "no mask holds vessel")
+    save_nifti(tmp_path / "masks" / "vessel" / "b.nii", truth(1))
     save_nifti(tmp_path / "masks" / "vessel" / "a.nii", truth(0)[1:])
     assert only_fault(tmp_path).file == tmp_path / "masks" / "vessel" / "a.nii"
 

@@ -30,6 +30,7 @@ def check(
     """Read every file and list what is wrong; exit code 1 if a file is faulty (instance maps need --foreground)."""
     from ushape.core.events import count
     from ushape.io.faults import check_dataset
+    from ushape.io.findings import gather
     from ushape.io.repair import fix_dataset
 
     faults = check_dataset(data, axes=axes, strict=strict)
@@ -38,7 +39,7 @@ def check(
     if as_json:
         print_json([{**asdict(fault), "file": str(fault.file)} for fault in faults])
     else:
-        for fault in faults:
+        for fault in gather(faults):
             typer.echo(f"{fault.severity}: {fault}")
         found = f"{count(errors, 'error')}, {count(len(faults) - errors, 'warning')}"
         typer.echo(f"{data}: {found if faults else 'nothing wrong'}")

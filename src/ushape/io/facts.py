@@ -36,6 +36,7 @@ class ImageFacts:
         digest: a hash of the pixels of those channels; equal for equal images under other names or formats.
         geometry: where its pixels lie.
         orientation: the EXIF orientation that was undone; 1 if none.
+        stored: how many channels the file has, equal ones counted.
     """
 
     space: tuple[int, ...]
@@ -46,6 +47,7 @@ class ImageFacts:
     digest: str
     geometry: Geometry
     orientation: int = 1
+    stored: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class MaskFacts:
     Attributes:
         geometry: where its pixels lie.
         dtype: the stored type, as numpy names it.
+        stored: how many channels the file has, all equal.
     """
 
     space: tuple[int, ...]
@@ -62,6 +65,7 @@ class MaskFacts:
     digest: str
     geometry: Geometry
     dtype: str
+    stored: int = 1
 
 
 def describe_image(path: Path, *, axes: str = "") -> ImageFacts:
@@ -90,6 +94,7 @@ def describe_pair(pair: Pair, *, axes: str = "") -> ImageFacts:
         digest=digest(pixels),
         geometry=raster.geometry,
         orientation=raster.orientation,
+        stored=len(raster.pixels),
     )
 
 
@@ -109,7 +114,8 @@ def describe_mask(path: Path, *, axes: str = "", like: ImageFacts | None = None)
         raster = turn_like(raster, like.geometry)
     values = mask_pixels(path, raster)
     dtype = str(raster.pixels.dtype)
-    return MaskFacts(values.shape, count_values(values), digest(values[None]), raster.geometry, dtype)
+    counts, stored = count_values(values), len(raster.pixels)
+    return MaskFacts(values.shape, counts, digest(values[None]), raster.geometry, dtype, stored)
 
 
 @runtime_checkable

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+
+import numpy as np
 
 from ushape.core.case import Geometry
 from ushape.io.cases import CUT_OFF, compare_grids, is_cut_off, lies_beside
@@ -12,8 +15,10 @@ from ushape.io.listing import show_size
 from ushape.io.masks import SAME_GRID
 
 _SMALL = 16
+_UPRIGHT = 0.5  # degrees: rounding in headers stays far below
 _EXPORT = "export it on the image's grid"
 REPAIR = "ushape data check DATA --fix COPY {}"
+"""What writes a repaired copy, and what that does."""
 NEAR_GRID = 1.0
 """Voxels: so much a mask's header may be off and still mean the image's grid."""
 
@@ -25,6 +30,8 @@ def judge_pair(look: Look, *, strict: bool = False) -> list[Fault]:
         strict: whether a mask on another grid than its image is an error.
     """
     faults = _judge_image(look.pair.image, look.image) if look.image else []
+    if look.image and not look.pair.channels:
+        faults += _judge_fourth_axis(look.pair.image, look.image)
     for path, mask in look.masks:
         faults += _judge_mask(path, mask, is_one_class=bool(look.pair.class_masks))
         if look.image:
@@ -39,10 +46,29 @@ def _judge_image(path: Path, image: ImageFacts) -> list[Fault]:
     if sorted(image.space)[-2] < _SMALL:
         what = f"only {show_size(image.space)} {'pixels' if len(image.space) == 2 else 'voxels'}"
         faults.append(Fault("warning", path, what, f"below {_SMALL} pixels there is little context; use larger images"))
+    faults += _judge_shear(path, image.geometry)
     if image.orientation != 1:
         what = f"turned by its EXIF orientation {image.orientation}"
         faults.append(Fault("warning", path, what, "look whether the mask was drawn on the turned image"))
     return faults
+
+
+def _judge_shear(path: Path, geometry: Geometry) -> list[Fault]:
+    """Find axes that are not at right angles: distances and volumes are measured as if they were."""
+    cosines = np.abs(np.triu(np.asarray(geometry.direction) @ np.transpose(geometry.direction), 1))
+    off = math.degrees(math.asin(min(1.0, float(cosines.max()))))
+    if off < _UPRIGHT:
+        return []
+    what = f"its axes are not perpendicular: {off:.3g} degrees off"
+    remedy = "distances in mm are measured as if they were; resample it upright if these matter (masks keep its affine)"
+    return [Fault("warning", path, what, remedy)]
+
+
+def _judge_fourth_axis(path: Path, facts: ImageFacts | MaskFacts) -> list[Fault]:
+    if len(facts.space) != 3 or facts.stored == 1 or getattr(facts, "channels", 1) > 1:
+        return []
+    what = f"4D: {facts.stored} equal volumes, read as one"
+    return [Fault("warning", path, what, "export it again if they should differ, else as one volume")]
 
 
 def _judge_mask(path: Path, mask: MaskFacts, *, is_one_class: bool) -> list[Fault]:
@@ -54,8 +80,9 @@ def _judge_mask(path: Path, mask: MaskFacts, *, is_one_class: bool) -> list[Faul
     elif len(values) == 1 and values != (0,):
         what = f"every pixel is {values[0]}"
         faults.append(Fault("warning", path, what, "check that the mask was exported as drawn"))
+    faults += _judge_fourth_axis(path, mask)
     if mask.dtype.startswith("float"):
-        remedy = "fine if all tools agree; a repaired copy stores integers"
+        remedy = f"fine here, as they are whole numbers; for other tools {REPAIR.format('stores integers')}"
         faults.append(Fault("warning", path, f"labels stored as {mask.dtype}", remedy))
     return faults
 

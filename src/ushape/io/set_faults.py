@@ -23,12 +23,16 @@ _FAR_SPACING = 4.0  # times the median: less is usual between scanners, more oft
 def check_labels(looks: Sequence[Look], labels: Labels | None) -> list[Fault]:
     """Judge the values in all masks: by the classes that the data set names, else by what they look like."""
     masks = {path.name: (path, mask) for look in looks for path, mask in look.masks}
-    if not masks or (labels and labels.overlap == "files"):
+    if not masks:
         return []
     folder = next(path.parent for path, _ in masks.values())
     facts = collect_labels({name: mask.counts for name, (_, mask) in masks.items()})
     if labels:
-        return _check_named_values(folder, facts, labels)
+        in_files = labels.overlap == "files"
+        held = _held_in_files(looks, labels) if in_files else _held_values(facts, labels)
+        is_whole = not any(look.faults for look in looks)
+        absent = _check_absent(folder, held, labels) if is_whole else []
+        return absent if in_files else _check_named_values(folder, facts, labels) + absent
     try:
         guess_labels(facts)
     except DataError as error:
@@ -68,10 +72,14 @@ def _check_axes(looks: Sequence[Look]) -> list[Fault]:
 def _check_types(looks: Sequence[Look]) -> list[Fault]:
     types = Counter(look.image.dtype for look in looks if look.image)
     usual = max(types, key=lambda dtype: types[dtype], default="")
-    others = [look.pair.image.name for look in looks if look.image and look.image.dtype != usual]
-    what = f"{usual} is usual here, but not in {name_some(others)}"
-    remedy = "check that they were not converted by mistake; each image is normalised by itself"
-    return [Fault("warning", looks[0].pair.image.parent, what, remedy)] if others else []
+    faults = []
+    for dtype, count in types.items():
+        if dtype != usual:
+            names = [look.pair.image.name for look in looks if look.image and look.image.dtype == dtype]
+            what = f"{count} of {types.total()} images stored as {dtype} ({name_some(names, 3)}), {usual} is usual here"
+            remedy = f"fine if their values mean the same; if they were converted by mistake, export them as {usual}"
+            faults.append(Fault("warning", looks[0].pair.image.parent, what, remedy))
+    return faults
 
 
 def _check_spacings(looks: Sequence[Look]) -> list[Fault]:
@@ -121,12 +129,30 @@ def _check_named_values(folder: Path, facts: LabelFacts, labels: Labels) -> list
         if strangers:
             what = f"label values {name_some(strangers)} belong to no class"
             faults.append(Fault("error", folder / name, what, "correct the mask, or name the values in dataset.json"))
-    named = zip(labels.names[1:], labels.values[1:], strict=True)
-    absent = [name for name, value in named if value not in facts.pixels]
-    if absent and labels.overlap == "none":
-        remedy = "label some, or take the class out of dataset.json"
-        faults.append(Fault("warning", folder, f"no mask holds {name_some(absent)}", remedy))
     return faults
+
+
+def _held_values(facts: LabelFacts, labels: Labels) -> set[str]:
+    """Return the classes of which some mask has a value."""
+    parts = labels.regions or [(value,) for value in labels.values[1:]]
+    return {name for name, values in zip(labels.names[1:], parts, strict=True) if set(values) & set(facts.values)}
+
+
+def _held_in_files(looks: Sequence[Look], labels: Labels) -> set[str]:
+    """Return the classes whose own files are not all empty."""
+    return {
+        labels.names[1 + look.pair.masks.index(path)] for look in looks for path, mask in look.masks if any(mask.counts)
+    }
+
+
+def _check_absent(folder: Path, held: set[str], labels: Labels) -> list[Fault]:
+    """Find classes that no mask holds, which training refuses."""
+    absent = [name for name in labels.names[1:] if name not in held]
+    if not absent:
+        return []
+    what = "no mask holds any foreground" if not held else f"no mask holds {name_some(absent)}"
+    remedy = "check that the masks were exported with their labels, or take the class out of the data set's table"
+    return [Fault("error", folder, what, remedy)]
 
 
 def _check_mixed_codes(folder: Path, facts: LabelFacts) -> list[Fault]:
