@@ -141,7 +141,7 @@ def test_the_machine_is_looked_at_and_every_optional_part_named() -> None:
     extras = project["project"]["optional-dependencies"]
     assert set(facts["extras"]) == set(extras) - {"dev"}
     for name, state in facts["extras"].items():
-        missing = [part for part in map(bare_name, extras[name]) if not is_installed(part)]
+        missing = sorted(part for part in map(bare_name, extras[name]) if not is_installed(part))
         assert state.startswith(f"missing {', '.join(missing)}, for" if missing else "installed, for")
         assert (f"pip install 'ushape[{name}]'" in state) == bool(missing)
 

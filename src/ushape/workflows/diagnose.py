@@ -75,7 +75,7 @@ def _find_instructions(precision: str) -> str:
 
 def _extra_state(extra: str) -> str:
     lines = [PART.match(line) for line in importlib.metadata.requires("ushape") or ()]
-    missing = [part[1] for part in lines if part and part[2] == extra and not _is_installed(part[1])]
+    missing = sorted(part[1] for part in lines if part and part[2] == extra and not _is_installed(part[1]))
     if missing:
         return f"missing {', '.join(missing)}, for {USES[extra]}; pip install 'ushape[{extra}]'"
     return f"installed, for {USES[extra]}"

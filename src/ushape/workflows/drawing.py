@@ -28,7 +28,7 @@ def draw_case(scene: Scene, found: Explanation) -> Html:
     for plane in through(scene, found):
         row, column = np.argwhere(plane.cut(here))[0]
         pixels = mark_place(draw_image(plane.cut(image)), (int(row), int(column)))
-        marked.append(Picture(f"Followed: {name_voxel(found)}, {name_plane(plane)}", pixels, plane.spacing))
+        marked.append(Picture(f"Followed: {name_voxel(found.place)}, {name_plane(plane)}", pixels, plane.spacing))
     label = None if case.label is None else flatten(case.label)
     overlay = Overlay(case.name, "", image, flatten(scene.prediction.label), label, float("nan"), case.geometry)
     return join([show_pictures(marked), show_gallery([overlay], scene.recipe.data.labels.names)])

@@ -16,7 +16,7 @@ def tell_summary(found: Explanation) -> Iterator[str]:
     """Say the outcome in a few sentences."""
     sure = max(found.probabilities.values())
     true = f" The label says {found.true}." if found.true else ""
-    yield f"The {name_voxel(found)} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
+    yield f"The {name_voxel(found.place)} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
     if found.members > 1:
         yield f"The model holds {found.members} networks, whose answers it averages; this is the first of them alone."
     for name, judged in found.gates.items():
@@ -25,21 +25,20 @@ def tell_summary(found: Explanation) -> Iterator[str]:
         yield from tell_faults(found.flow)
 
 
-def name_unit(found: Explanation) -> str:
+def name_unit(place: tuple[int, ...]) -> str:
     """Name an element of the image: pixels are those of pictures."""
-    return "pixel" if len(found.place) == 2 else "voxel"
+    return "pixel" if len(place) == 2 else "voxel"
 
 
-def name_voxel(found: Explanation) -> str:
-    """Say where the followed voxel lies.
+def name_voxel(place: tuple[int, ...]) -> str:
+    """Say where a voxel lies.
 
-    >>> from types import SimpleNamespace
-    >>> name_voxel(SimpleNamespace(place=(3, 14)))
+    >>> name_voxel((3, 14))
     'pixel at row 3, col 14'
     """
-    axes = ("row", "col") if len(found.place) == 2 else ("z", "y", "x")
-    at = ", ".join(f"{axis} {place}" for axis, place in zip(axes, found.place, strict=True))
-    return f"{name_unit(found)} at {at}"
+    axes = ("row", "col") if len(place) == 2 else ("z", "y", "x")
+    at = ", ".join(f"{axis} {number}" for axis, number in zip(axes, place, strict=True))
+    return f"{name_unit(place)} at {at}"
 
 
 def stage_table(found: Explanation) -> Html:

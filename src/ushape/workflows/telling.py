@@ -79,7 +79,7 @@ def list_sections(scene: Scene, found: Explanation, drawn: Drawn, channels: list
     walk = [figure, paragraphs((STAGES, WALK), class_="note"), stage_table(found), tag("p", MOSAICS)]
     return [
         Section("image", "The image and the prediction", draw_case(scene, found)),
-        Section("voxel", f"The story of one {name_unit(found)}", show_story(found, scene.recipe.head)),
+        Section("voxel", f"The story of one {name_unit(found.place)}", show_story(found, scene.recipe.head)),
         Section("walk", "Through the network", join([*walk, show_strips(channels)])),
         Section("gates", "Attention gates", join([about, show_gates(found), *gates]) if gates else None, NO_GATES),
         Section(
