@@ -16,7 +16,8 @@ def tell_summary(found: Explanation) -> Iterator[str]:
     """Say the outcome in a few sentences."""
     sure = max(found.probabilities.values())
     true = f" The label says {found.true}." if found.true else ""
-    yield f"The {name_voxel(found.place)} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
+    voxel = name_voxel(found.place)
+    yield f"The {voxel} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
     if found.members > 1:
         yield f"The model holds {found.members} networks, whose answers it averages; this is the first of them alone."
     for name, judged in found.gates.items():
