@@ -138,7 +138,11 @@ LABEL_FAULTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "a mask that was cut off": (
         replant(mask, truth()[:-1]),
-        ("mask has size 8x10x11 but image has 9x10x11 though both begin at one place", "bad.nii.gz", "export"),
+        (
+            "mask has size 8x10x11 but image has 9x10x11 (z, y, x) though both begin at one place",
+            "bad.nii.gz",
+            "export",
+        ),
     ),
     "a mask of several volumes": (
         replant(mask, volume(0, (2, *SPACE))),
@@ -167,11 +171,11 @@ SET_FAULTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "no JSON": (
         lambda data: (data / "dataset.json").write_text("{", encoding="utf-8"),
-        ("dataset.json: expected a JSON file", "put it back"),
+        ("dataset.json: expected a JSON file", "correct the JSON at line 1"),
     ),
     "a case listed twice": (
         describe(training=TWICE),
-        ("dataset.json: training: expected each case once, got bad again", "take out one of each"),
+        ("dataset.json: training: expected each case once, got bad in 1 and ", "take out one of each"),
     ),
     "a file that is not there": (
         describe(training=[{"image": "imagesTr/gone.nii.gz", "label": "labelsTr/bad.nii.gz"}]),

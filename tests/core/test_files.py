@@ -51,7 +51,7 @@ def test_a_file_that_is_no_model_is_refused_with_its_name(tmp_path: Path, conten
 
 
 def test_a_missing_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="cannot be read"):
+    with pytest.raises(ModelFileError, match="expected a model file, found none"):
         read_header(tmp_path / "none.safetensors")
 
 

@@ -114,11 +114,15 @@ def test_regions_and_an_ignored_class_are_kept(tmp_path: Path) -> None:
         ({"labels": None}, "expected the key labels, got modality, training, numTraining; correct its spelling"),
         ({"labels": ["a"]}, r"labels: expected an object, got \['a'\]"),
         ({"labels": {"background": 0, "a": "one"}}, "labels: expected whole numbers"),
-        ({"labels": {"0": "background", "1": "a", "2": "a"}}, "labels: expected each name once"),
+        (
+            {"labels": {"0": "background", "1": "a", "2": "a"}},
+            "each name once, got 'a' for 1 and 2; rename all but one",
+        ),
         ({"labels": {"a": 1, "b": 1}}, r"labels: values must differ.*; correct the file"),
         ({"training": "all"}, "training: expected a list, got 'all'"),
-        ({"training": ["a.nii.gz"]}, "training: expected objects with image and label, got 'a.nii.gz'"),
-        ({"training": [{"image": "i", "lable": "l"}]}, "expected objects with image and label"),
+        ({"training": ["a.nii.gz"]}, "training: entry 1: expected an object with image and label, got 'a.nii.gz'"),
+        ({"training": [{"img": "i" * 99, "label": "l"}]}, "entry 1: .*, got 'img', 'label'; rename 'img' to 'image'"),
+        ({"training": [{"image": "i"}]}, "entry 1: .*, got 'image'; add 'label'"),
         ({"training": [{"image": "gone.nii.gz", "label": "l"}]}, "got none for gone.nii.gz, l; put them back"),
         ({"training": None}, "expected the key training or channel_names, got labels, modality, numTraining"),
         ({"modality": {"first": "MRI"}}, "channels: expected numbers as keys, got first"),
@@ -137,7 +141,7 @@ def test_wrong_keys_and_values_are_refused_by_name(tmp_path: Path, changes: dict
         ({"channel_name": {"0": "T1"}, "channel_names": None}, "'channel_name'; did you mean 'channel_names'"),
         ({"file_ends": ".nii.gz", "file_ending": None}, "unknown key 'file_ends'; did you mean 'file_ending'"),
         ({"file_ending": ".nii.gzz"}, "file_ending: unknown ending '.nii.gzz'; did you mean '.nii.gz'"),
-        ({"channel_names": {"0": "T1"}}, r"expected 1 channels \(T1\), got 2 files for a_0001"),
+        ({"channel_names": {"0": "T1"}}, r"expected 1 channel \(T1\), got 2 files for a_0001; name them"),
         ({"labels": {"background": 0, "whole": [1, 2]}}, "expected the key regions_class_order"),
         ({"labels": {"whole": [1, 2], "ignore": 3}, "regions_class_order": [1]}, "without an ignore label"),
         ({"labels": {"whole": [1, 2]}, "regions_class_order": [1, 2]}, "one entry per class"),
@@ -158,18 +162,18 @@ def test_what_is_no_json_object_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path, ["training"])
     with pytest.raises(DataError, match=r"expected an object .*, got list"):
         find_dataset(tmp_path)
-    (tmp_path / "dataset.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match="expected a JSON file"):
+    (tmp_path / "dataset.json").write_text('{\n"labels": {},\n}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"dataset\.json: expected a JSON file, got .*; correct the JSON at line 3"):
         find_dataset(tmp_path)
 
 
 def test_a_case_listed_twice_and_a_missing_channel_are_refused(tmp_path: Path) -> None:
     twice = decathlon(tmp_path / "twice", names=("c1", "c1"))
-    with pytest.raises(DataError, match=r"dataset\.json: training: expected each case once, got c1 again; take out"):
+    with pytest.raises(DataError, match=r"each case once, got c1 in 1 and 2 \(entries\); take"):
         find_dataset(twice)
     short = nnunet(tmp_path / "short")
     (short / "imagesTr" / "b_0000_0001.nii.gz").unlink()
-    with pytest.raises(DataError, match=r"expected 2 channels .*, got 1 files for b_0000"):
+    with pytest.raises(DataError, match=r"got 1 file for b_0000; add b_0000_0001\.nii\.gz, or correct"):
         find_dataset(short)
 
 

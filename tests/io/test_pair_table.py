@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ushape.core.errors import DataError
+from ushape.io.faults import check_dataset
 from ushape.io.layouts import find_dataset, find_inputs, find_pairs
 from ushape.io.splits import split_cases
 
@@ -67,21 +68,31 @@ def test_without_masks_rows_are_there_to_be_predicted(tmp_path: Path) -> None:
     folder = write(tmp_path, "image,mask\na.png,\nb.png,\n")
     assert [pair.name for pair in find_inputs(folder / "dataset.csv")] == ["a", "b"]
     write(tmp_path / "half", "image,mask\na.png,ma.png\nb.png,\n")
-    with pytest.raises(DataError, match=r"a mask for each image, got none for b\.png"):
+    with pytest.raises(DataError, match=r"a mask for each image, got none for b\.png \(dataset\.csv, row 3\); add"):
         find_dataset(tmp_path / "half")
+    told = [str(fault) for fault in check_dataset(tmp_path / "half")]
+    assert any("b.png: no mask for this image (dataset.csv, row 3); add it" in line for line in told)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,maks\na.png,ma.png\n", "expected the columns image and mask .*, got image, maks; rename"),
+        ("image,maks\na.png,ma.png\n", "expected the columns image and mask .*, got image, maks; rename maks to mask$"),
+        ("image,Truth\na.png,ma.png\n", "got image, Truth; rename Truth to mask$"),
+        (
+            "A/a.png,MA.png\nb.png,mb.png\n",
+            r"a header as the first line, got A/a\.png, MA\.png; write image,mask above",
+        ),
         ("image,mask,weight\na.png,ma.png,1\n", "got image, mask, weight"),
         ("image,mask,mask\na.png,ma.png,mb.png\n", "got image, mask, mask"),
         ("", "got none; rename"),
         ("image,mask\n", "expected a row for each case, got none"),
         ("image,mask\na.png,gone.png\n", r"row 2: expected a file in column mask, got 'gone\.png'"),
-        ("image,mask\n,ma.png\n", "row 2: expected a file in column image, got ''"),
-        ("image,mask\na.png,ma.png\na.png,mb.png\n", "expected each name once, got a again; add a column name"),
+        ("image,mask\n,ma.png\n", "row 2: expected a file in column image, got nothing"),
+        (
+            "image,mask\na.png,ma.png\na.png,mb.png\n",
+            "expected each name once, got a in 2 and 3 .rows.; add a column name",
+        ),
         ("image,mask_x,mask_y\na.png,ma.png,\n", "row 2: expected a mask of each class or none, got 1"),
     ],
 )

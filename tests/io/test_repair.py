@@ -18,7 +18,7 @@ from ushape.io.repair import fix_dataset
 from ushape.io.synthetic import write_nuclei
 
 SPACE = (17, 18, 19)
-AFFINE = random_affine(7)
+AFFINE = random_affine(7, orthonormal=True)
 TRUTH = (volume(0, SPACE) % 3).astype(np.uint8)
 
 

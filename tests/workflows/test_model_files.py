@@ -19,7 +19,9 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> N
 
 
 def test_a_missing_model_is_told_with_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"cannot be read .*; give the model\.safetensors of a run"):
+    with pytest.raises(
+        ModelFileError, match=r"expected a model file, found none; give the model\.safetensors of a run"
+    ):
         load(tmp_path / "nowhere.safetensors")
     with pytest.raises(ModelFileError, match=r"model\.safetensors: expected a model file"):
         load(tmp_path)

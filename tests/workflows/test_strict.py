@@ -35,7 +35,7 @@ def test_a_mask_on_another_grid_is_resampled_with_a_warning_unless_that_is_refus
     assert load_pair(bad, recipe, said.append).label is not None
     assert [one.level for one in said if isinstance(one, Message)] == ["warning"]
     assert load_pair(good, strict, said.append).label is not None
-    message = r"b\.nii\.gz: expected the grid of its image .*, 3 voxels off; .*leave out --strict"
+    message = r"b\.nii\.gz: expected the grid of its image, .*, 3 voxels off\); .*leave out --strict"
     with pytest.raises(GridMismatch, match=message):
         load_pair(bad, strict, said.append)
     with pytest.raises(GridMismatch, match=message):

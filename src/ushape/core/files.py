@@ -128,6 +128,11 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}: expected a JSON file, got {error.msg} (column {error.colno}); "
+            f"correct the JSON at line {error.lineno}"
+        ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected a JSON file, got {error}; put it back, or start anew") from error
 

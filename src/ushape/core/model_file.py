@@ -144,9 +144,8 @@ def _read_metadata(path: Path) -> dict[str, str]:
                 raise ModelFileError(complaint)
             header = json.loads(file.read(length))
     except OSError as error:
-        raise ModelFileError(
-            f"{path}: expected a model file, cannot be read ({error.strerror}); give the model.safetensors of a run"
-        ) from error
+        got = "found none" if isinstance(error, FileNotFoundError) else f"got none that can be read ({error.strerror})"
+        raise ModelFileError(f"{path}: expected a model file, {got}; give the model.safetensors of a run") from error
     except (struct.error, ValueError) as error:
         raise ModelFileError(complaint) from error
     metadata = header.get("__metadata__") if isinstance(header, dict) else None

@@ -16,7 +16,7 @@ from ushape.core.case import Case, Geometry
 from ushape.core.errors import DataError, ShapeError
 from ushape.core.labels import AnyLabel, Labels
 from ushape.io.images import image_pixels, is_gray, read_raster
-from ushape.io.listing import show_size
+from ushape.io.listing import show_size, show_space
 from ushape.io.masks import SAME_GRID, as_label, check_files, join_labels
 from ushape.io.pairs import Pair
 from ushape.io.raster import Raster
@@ -133,8 +133,8 @@ def _require_one_grid(path: Path, first: Raster, other: Raster) -> None:
     size, expected = other.pixels.shape[1:], first.pixels.shape[1:]
     if size != expected or first.geometry.shift_to(other.geometry, size) > SAME_GRID:
         raise ShapeError(
-            f"{path}: expected the grid of the other channels ({show_size(expected)}), got another "
-            f"({show_size(size)}); resample the channels to one grid first"
+            f"{path}: expected the grid of the other channels ({show_space(expected)}), got another "
+            f"({show_space(size)}); resample the channels to one grid first"
         )
 
 
@@ -239,6 +239,6 @@ def _require_size(pair: Pair, path: Path, mask: Raster, image: Raster) -> None:
         turned = " (one of them is turned by its EXIF tag)" if image.orientation != mask.orientation else ""
         cut = CUT_OFF if is_cut_off(space, image.geometry, size, mask.geometry) else ""
         raise ShapeError(
-            f"{pair.name}: mask has size {show_size(size)} but image has {show_size(space)}{cut}{turned}; "
+            f"{pair.name}: mask has size {show_size(size)} but image has {show_space(space)}{cut}{turned}; "
             f"the pair must share one grid: export {path.name} again"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any, TypeVar
 
 from ushape.core.config import nearest, parse_config, unknown
 from ushape.core.errors import ConfigError, DataError
+from ushape.core.events import count
 from ushape.core.files import read_json
 from ushape.core.labels import Labels
 from ushape.io.folders import dataset_folders, group_channels, match_folders
 from ushape.io.images import READERS, split_name
-from ushape.io.listing import name_some, natural_key
+from ushape.io.listing import name_some, name_twice, natural_key
 from ushape.io.pairs import DatasetFiles, Matching, Pair
 
 DATASET_JSON = "dataset.json"
@@ -59,7 +61,7 @@ def _read_decathlon(path: Path, data: Mapping[str, Any]) -> DatasetFiles:
     listed = _need(path, data, "training", list)
     names = data.get("modality", {})
     channels = _in_order(path, names) if isinstance(names, dict) else ()
-    pairs = [_listed_pair(path, entry) for entry in listed]
+    pairs = [_listed_pair(path, number, entry) for number, entry in enumerate(listed, start=1)]
     _refuse_twice(path, pairs)
     _refuse_absent(path, [file for pair in pairs for file in (*pair.images, *pair.masks) if not file.exists()])
     is_4d = len(channels) > 1 and not any(pair.channels for pair in pairs)
@@ -82,16 +84,35 @@ def _read_nnunet(path: Path, data: Mapping[str, Any]) -> DatasetFiles:
     for pair in matching.pairs:
         if len(pair.images) != len(channels):
             raise DataError(
-                f"{path}: expected {len(channels)} channels ({', '.join(channels)}), got {len(pair.images)} files for "
-                f"{pair.name}; name them {pair.name}_0000{ending} and so on, or correct channel_names"
+                f"{path}: expected {count(len(channels), 'channel')} ({', '.join(channels)}), got "
+                f"{count(len(pair.images), 'file')} for {pair.name}; "
+                f"{_name_missing(pair, len(channels), ending)}, or correct channel_names"
             )
     return DatasetFiles("nnU-Net (dataset.json)", matching, _labels_or_regions(path, data), channels)
 
 
-def _listed_pair(path: Path, entry: Any) -> Pair:
+def _name_missing(pair: Pair, channels: int, ending: str) -> str:
+    """Say which channels of a case to add, or how they are called."""
+    there = {file.name.lower() for file in pair.images}
+    wanted = [f"{pair.name}_{number:04d}{ending}" for number in range(channels)]
+    missing = [name for name in wanted if name.lower() not in there]
+    if len(missing) < channels and len(pair.images) < channels:
+        return f"add {name_some(missing)}"
+    return f"name them {wanted[0]} and so on"
+
+
+def _listed_pair(path: Path, number: int, entry: Any) -> Pair:
     """Return a case that the file lists; an image that is there as `_0000` and on only is one of several channels."""
-    if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
-        raise DataError(f"{path}: training: expected objects with image and label, got {entry!r:.80}; correct it")
+    where = f"{path}: training: entry {number}: expected an object with image and label, got"
+    if not isinstance(entry, dict):
+        raise DataError(f"{where} {reprlib.repr(entry)}; correct it")
+    absent = [key for key in ("image", "label") if key not in entry]
+    if absent:
+        close = {key: nearest(key, [name for name in entry if name not in ("image", "label")]) for key in absent}
+        renames = [f"rename {name!r} to {key!r}" for key, name in close.items() if name]
+        raise DataError(
+            f"{where} {name_some(map(repr, entry)) or 'no key'}; {' and '.join(renames) or f'add {absent[0]!r}'}"
+        )
     image, label = (path.parent / str(entry[key]) for key in ("image", "label"))
     name, ending = split_name(image)
     numbered = tuple(image.parent.glob(f"{name}_[0-9][0-9][0-9][0-9]{ending}")) if not image.exists() else ()
@@ -123,13 +144,19 @@ def _exclusive_labels(path: Path, table: Mapping[Any, Any]) -> Labels:
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: labels: expected whole numbers, got {error}; correct it") from error
     if len(values) < len(table):
-        raise DataError(f"{path}: labels: expected each name once, got {name_some(table.values())}; rename the classes")
+        names = Counter(map(str, table.values()))
+        twice = [f"{name!r} for {_keys_of(table, name)}" for name, times in names.items() if times > 1]
+        raise DataError(f"{path}: labels: expected each name once, got {name_some(twice)}; rename all but one")
     ignore = values.pop("ignore", "none")
     if 0 not in values.values():
         values["background"] = 0
     ordered = sorted(values, key=lambda name: values[name])
     fields = {"names": tuple(ordered), "values": tuple(values[name] for name in ordered), "ignore": ignore}
     return _build_labels(path, fields)
+
+
+def _keys_of(table: Mapping[Any, Any], name: str) -> str:
+    return " and ".join(str(key) for key, value in table.items() if str(value) == name)
 
 
 def _build_labels(path: Path, fields: Mapping[str, Any]) -> Labels:
@@ -172,8 +199,5 @@ def _refuse_absent(path: Path, absent: Sequence[Path]) -> None:
 
 
 def _refuse_twice(path: Path, pairs: Sequence[Pair]) -> None:
-    twice = [name for name, count in Counter(pair.name for pair in pairs).items() if count > 1]
-    if twice:
-        raise DataError(
-            f"{path}: training: expected each case once, got {name_some(twice)} again; take out one of each"
-        )
+    if twice := name_twice([pair.name for pair in pairs]):
+        raise DataError(f"{path}: training: expected each case once, got {twice} (entries); take out one of each")

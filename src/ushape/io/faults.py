@@ -63,7 +63,7 @@ def look_at(pair: Pair, *, axes: str = "") -> Look:
 
 def _find_strays(matching: Matching, folder: Path) -> list[Fault]:
     faults = [
-        Fault("error", path, what, remedy)
+        Fault("error", path, f"{what} ({matching.rows[path]})" if path in matching.rows else what, remedy)
         for paths, what, remedy in (
             (matching.missing, "no mask for this image", "add it, or remove the image"),
             (matching.surplus, "no image for this mask", "add it, or remove the mask"),

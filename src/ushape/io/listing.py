@@ -49,6 +49,27 @@ def name_some(names: Iterable[object], limit: int = _SHOWN) -> str:
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def name_twice(names: Sequence[str], *, first: int = 1) -> str:
+    """Name what stands in a list more than once, and where, counted from `first`; "" if nothing does.
+
+    >>> name_twice(["a", "b", "a"])
+    'a in 1 and 3'
+    """
+    places: dict[str, list[str]] = {}
+    for number, name in enumerate(names, start=first):
+        places.setdefault(name, []).append(str(number))
+    return name_some(f"{name} in {' and '.join(found)}" for name, found in places.items() if len(found) > 1)
+
+
+def show_space(space: Sequence[int]) -> str:
+    """Write a size with the order of its axes, where that can be mistaken.
+
+    >>> show_space((512, 640)), show_space((24, 512, 640))
+    ('512x640', '24x512x640 (z, y, x)')
+    """
+    return show_size(space) + " (z, y, x)" * (len(space) == 3)
+
+
 def show_size(shape: Sequence[int]) -> str:
     """Write a size in axis order.
 

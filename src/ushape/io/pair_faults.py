@@ -11,7 +11,7 @@ from ushape.core.case import Geometry
 from ushape.io.cases import CUT_OFF, compare_grids, is_cut_off, lies_beside
 from ushape.io.facts import ImageFacts, MaskFacts
 from ushape.io.findings import Fault, Look
-from ushape.io.listing import show_size
+from ushape.io.listing import show_size, show_space
 from ushape.io.masks import SAME_GRID
 
 _SMALL = 16
@@ -95,7 +95,7 @@ def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts, *, strict: b
         return []
     if has_no_place or is_cut_off(image.space, image.geometry, mask.space, mask.geometry):
         cut = "" if has_no_place else CUT_OFF
-        what = f"mask has size {show_size(mask.space)} but image has {show_size(image.space)}{cut}"
+        what = f"mask has size {show_size(mask.space)} but image has {show_space(image.space)}{cut}"
         return [Fault("error", path, what, _EXPORT)]
     return _judge_grids(path, image, mask, strict=strict)
 

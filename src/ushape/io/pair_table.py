@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ushape.core.config import nearest
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
 from ushape.io.images import split_name
-from ushape.io.listing import name_some
+from ushape.io.listing import name_twice
 from ushape.io.pairs import DatasetFiles, Matching, Pair, class_file_labels
 
 TABLE_NAMES = ("dataset.csv", "pairs.csv", "dataset.tsv", "pairs.tsv")
@@ -32,9 +32,10 @@ def read_table(path: Path) -> DatasetFiles:
     Raises:
         DataError: a column is missing or unknown, a row is not complete, a file is not there, or a name comes twice.
     """
-    columns, rows = _read_rows(path)
+    head, rows = _read_rows(path)
+    columns = [name.lower() for name in head]
     images, masks = _pick(columns, "image"), _pick(columns, "mask")
-    _check_columns(path, columns, images, masks)
+    _check_columns(path, head, images, masks)
     pairs = [_pair_of(path, number, row, images, masks) for number, row in enumerate(rows, start=2)]
     _refuse_twice(path, pairs)
     names = [pair.name for pair in pairs]
@@ -42,7 +43,7 @@ def read_table(path: Path) -> DatasetFiles:
     missing = tuple(pair.image for pair in pairs if known and not pair.masks)
     return DatasetFiles(
         layout=f"table ({path.name})",
-        matching=Matching(known or tuple(pairs), missing=missing),
+        matching=Matching(known or tuple(pairs), missing=missing, rows=_name_rows(path, pairs)),
         labels=_labels_of(masks),
         channel_names=tuple(column.removeprefix("image_") for column in images) if len(images) > 1 else (),
         groups=_filled(names, rows, "patient"),
@@ -61,20 +62,32 @@ def _read_rows(path: Path) -> tuple[list[str], list[Row]]:
     delimiter = ";" if ";" in head and usual not in head else usual
     reader = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True, restval="")
     rows = [{str(key).strip().lower(): str(value).strip() for key, value in row.items()} for row in reader]
-    return [str(name).strip().lower() for name in reader.fieldnames or ()], list(rows)
+    return [str(name).strip() for name in reader.fieldnames or ()], list(rows)
 
 
 def _pick(columns: Sequence[str], kind: str) -> list[str]:
     return [column for column in columns if column == kind or column.startswith(f"{kind}_")]
 
 
-def _check_columns(path: Path, columns: Sequence[str], images: Sequence[str], masks: Sequence[str]) -> None:
-    strangers = set(columns) - {*images, *masks, *_OPTIONAL}
-    if not images or not masks or strangers or len({*columns}) < len(columns):
-        raise DataError(
-            f"{path}: expected the columns image and mask (or image_NAME and mask_NAME for several), and perhaps "
-            f"{', '.join(_OPTIONAL)}, got {', '.join(columns) or 'none'}; rename or remove the others"
-        )
+def _check_columns(path: Path, head: Sequence[str], images: Sequence[str], masks: Sequence[str]) -> None:
+    strangers = [name for name in head if name.lower() not in (*images, *masks, *_OPTIONAL)]
+    if images and masks and not strangers and len({name.lower() for name in head}) == len(head):
+        return
+    got = ", ".join(head) or "none"
+    if any(split_name(Path(name))[1] for name in head):
+        raise DataError(f"{path}: expected a header as the first line, got {got}; write image,mask above it")
+    needed = [kind for kind, found in (("image", images), ("mask", masks)) if not found]
+    raise DataError(
+        f"{path}: expected the columns image and mask (or image_NAME and mask_NAME for several), and perhaps "
+        f"{', '.join(_OPTIONAL)}, got {got}; {_propose_names(strangers, needed) or 'rename or remove the others'}"
+    )
+
+
+def _propose_names(strangers: Sequence[str], needed: Sequence[str]) -> str:
+    """Say which column to call how, where that is plain: it is spelt alike, or the only one for the only one needed."""
+    last = needed[0] if len(strangers) == len(needed) == 1 else ""
+    names = {stranger: nearest(stranger, [*needed, *_OPTIONAL]) or last for stranger in strangers}
+    return ", ".join(f"rename {stranger} to {name}" for stranger, name in names.items() if name)
 
 
 def _pair_of(path: Path, number: int, row: Row, images: Sequence[str], masks: Sequence[str]) -> Pair:
@@ -94,16 +107,20 @@ def _pair_of(path: Path, number: int, row: Row, images: Sequence[str], masks: Se
 def _file(path: Path, number: int, column: str, value: str) -> Path:
     file = path.parent / value
     if not value or not file.exists():
-        raise DataError(f"{path}: row {number}: expected a file in column {column}, got {value!r}; correct the path")
+        got = repr(value) if value else "nothing"
+        raise DataError(f"{path}: row {number}: expected a file in column {column}, got {got}; correct the path")
     return file
 
 
 def _refuse_twice(path: Path, pairs: Sequence[Pair]) -> None:
     if not pairs:
         raise DataError(f"{path}: expected a row for each case, got none; add them")
-    twice = [name for name, count in Counter(pair.name for pair in pairs).items() if count > 1]
-    if twice:
-        raise DataError(f"{path}: expected each name once, got {name_some(twice)} again; add a column name")
+    if twice := name_twice([pair.name for pair in pairs], first=2):
+        raise DataError(f"{path}: expected each name once, got {twice} (rows); add a column name")
+
+
+def _name_rows(path: Path, pairs: Sequence[Pair]) -> dict[Path, str]:
+    return {pair.image: f"{path.name}, row {number}" for number, pair in enumerate(pairs, start=2)}
 
 
 def _labels_of(masks: Sequence[str]) -> Labels | None:

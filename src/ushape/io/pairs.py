@@ -54,6 +54,7 @@ class Matching:
         doubled: files that share their stem with another one of the same folder.
         unknown: files in either folder that no reader knows.
         incomplete: images with fewer channels than the others; by their first file.
+        rows: where a table lists an image, in words.
     """
 
     pairs: tuple[Pair, ...]
@@ -62,6 +63,7 @@ class Matching:
     doubled: tuple[Path, ...] = ()
     unknown: tuple[Path, ...] = ()
     incomplete: tuple[Path, ...] = ()
+    rows: Mapping[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ def refuse_strays(matching: Matching, where: Path) -> None:
     refuse(matching.incomplete, "the same channels of each case", "fewer", "add the missing channel files")
     if not matching.pairs and not matching.missing:
         raise no_images(where, matching.unknown)
-    refuse(matching.missing, "a mask for each image", "none", "add the masks, or remove the images")
+    listed = [path.with_name(f"{path.name} ({matching.rows[path]})") for path in matching.missing if matching.rows]
+    refuse(listed or matching.missing, "a mask for each image", "none", "add the masks, or remove the images")
     refuse(matching.surplus, "an image for each mask", "none", "add the images, or remove the masks")
 
 
