@@ -13,7 +13,7 @@ from tests.io.volumes import SEEDS
 from ushape.core import errors
 from ushape.core.errors import DataError, MissingExtra
 from ushape.core.labels import Labels
-from ushape.io.dicom import is_dicom_folder, list_series, read_dicom
+from ushape.io.dicom import find_series, is_dicom_folder, list_series, read_dicom
 from ushape.io.images import read_image, read_raster
 from ushape.io.layouts import Pair, find_images, find_inputs, find_pairs, load_case
 from ushape.io.outputs import Grid, write_mask
@@ -96,8 +96,11 @@ def test_several_series_are_listed_and_one_is_chosen(tmp_path: Path, packed: boo
         DataError, match=r"got 2: 1\.2\.3 'T1 native' \(CT, 6 slices of 8x9\); .*; choose one with --series, by its UID"
     ):
         read_dicom(path)
-    for choice in ("1.2.4", "flair"):
+    for choice in ("1.2.4", "flair", "2.4", ".4"):
         assert np.array_equal(read_dicom(path, series=choice).pixels[0], VALUES[:4] + 1)
+        assert [one.uid for one in find_series(path, choice)] == ["1.2.4"]
+    with pytest.raises(DataError, match=r"expected a series '1\.2', got only .* give a UID, its end, or a part"):
+        read_dicom(path, series="1.2")
     with pytest.raises(DataError, match="expected a series 'T2', got only"):
         read_dicom(path, series="T2")
     assert load_case(Pair("s", path, series="1.2.4")).space == (4, 8, 9)

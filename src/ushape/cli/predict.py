@@ -51,7 +51,7 @@ def predict(
     ] = "auto",
     skip_existing: Annotated[bool, Flag("--skip-existing", help="Leave finished images alone.")] = False,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX; else as trained.")] = None,
-    series: Annotated[str, Flag(help="Which DICOM series, by UID or a part of its description.")] = "",
+    series: Annotated[str, Flag(help="Which DICOM series, by UID, its end, or a part of its description.")] = "",
     ending: Annotated[str, Flag("--format", help=FORMATS)] = "",
     segments: Annotated[SegmentsKind, Flag(help="Kind of DICOM-SEG.", case_sensitive=False)] = SegmentsKind.BINARY,
     device: Annotated[str, Flag(help="auto, cpu, cuda or mps.")] = "auto",

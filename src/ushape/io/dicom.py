@@ -36,8 +36,9 @@ class Series:
     size: tuple[int, int]
 
     def is_called(self, text: str) -> bool:
-        """Tell whether a text is a part of the description, in upper or lower case."""
-        return text.lower() in self.description.lower()
+        """Tell whether a text is the end of the UID, or a part of the description, in upper or lower case."""
+        ends_so = text.replace(".", "").isdigit() and self.uid.endswith(text)
+        return ends_so or text.lower() in self.description.lower()
 
     def __str__(self) -> str:
         rows, cols = self.size
@@ -71,7 +72,7 @@ def list_series(path: Path) -> list[Series]:
 
 
 def find_series(path: Path, series: str) -> list[Series]:
-    """List the series that a UID, or a part of their description, means.
+    """List the series that a UID, its end, or a part of their description means.
 
     Raises:
         MissingExtra, DataError: as `list_series`.
@@ -87,7 +88,7 @@ def read_dicom(path: Path, axes: str = "", series: str = "") -> Raster:
 
     Args:
         axes: must be empty or "ZYX".
-        series: the UID, or a part of the description; needed if there are several.
+        series: the UID or its end, or a part of the description; needed if there are several.
     Raises:
         MissingExtra: pydicom is not installed, or SimpleITK for compressed pixels.
         DataError: no or several series fit; or slices are missing, doubled, damaged, or of mixed sizes or orientations.
@@ -209,11 +210,11 @@ def _not_one(path: Path, groups: dict[str, list[Slice]], fitting: list[str], ser
     listed = "; ".join(str(_describe(groups[uid])) for uid in fitting or groups)
     if not fitting:
         return DataError(
-            f"{path}: expected a series {series!r}, got only {listed}; give a UID or a part of a description"
+            f"{path}: expected a series {series!r}, got only {listed}; give a UID, its end, or a part of a description"
         )
     return DataError(
-        f"{path}: expected one series, got {len(fitting)}: {listed}; choose one with --series, by its UID "
-        "or a part of its description"
+        f"{path}: expected one series, got {len(fitting)}: {listed}; choose one with --series, by its UID, "
+        "the end of that, or a part of its description"
     )
 
 
