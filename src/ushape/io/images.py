@@ -69,7 +69,7 @@ def read_raster(path: Path, *, axes: str = "", series: str = "") -> Raster:
     Args:
         axes: what the axes of a multi-page TIFF are, like "ZYX", or "CZYX" for a volume file with a long fourth axis of
             channels; "" to believe the file.
-        series: which DICOM series, by UID or part of its description; needed where there are several.
+        series: which DICOM series, by UID, its end, or part of its description; needed where there are several.
     Raises:
         DataError: the file is missing, empty, damaged, or of no known kind.
     """

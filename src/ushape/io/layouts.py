@@ -84,8 +84,8 @@ def find_inputs(path: Path, *, channels: int = 1, series: str = "") -> list[Pair
 
     Args:
         channels: how many the model expects.
-        series: which DICOM series to read, by UID, its end, or part of its description; of a folder in which it means but
-            one, that one, else one of each folder in it.
+        series: which DICOM series to read, by UID, its end, or part of its description; of a folder in which it means
+            but one, that one, else one of each folder in it.
     Raises:
         DataError: as `find_images`; or some cases have fewer channels than others.
     """
