@@ -60,6 +60,14 @@ def test_the_assignments_of_a_page_are_fields_of_the_network(name: str) -> None:
             node = getattr(node, part)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_cites_its_source_and_its_page_cites_the_same(name: str) -> None:
+    _, source, cited = (PRESETS[name].make.__doc__ or "").partition("Source: ")
+    page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    assert source
+    assert re.findall(r"(?:arXiv|doi):[\w./-]*\w", cited) == re.findall(r"\[((?:arXiv|doi):[\w./-]+)\]", page)
+
+
 def test_a_page_without_its_marks_is_refused(script: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("# page", encoding="utf-8")
     with pytest.raises(SystemExit, match="expected the marks <!-- facts -->"):

@@ -78,10 +78,8 @@ def test_a_preset_builds_and_gives_logits(name: str, ndim: int) -> None:
     assert name == "unet-2015" or logits.shape[2:] == image.shape[2:]
 
 
-def test_every_preset_asked_for_exists_and_cites_or_says_what_it_is() -> None:
+def test_every_preset_asked_for_exists() -> None:
     assert PRESETS.keys() >= DEMANDED
-    for name, entry in PRESETS.items():
-        assert entry.make.__doc__ or name in ("se", "cbam", "scse"), name
 
 
 def test_a_preset_is_known_for_a_dimension_and_refused_in_others() -> None:

@@ -133,7 +133,7 @@ def vgg16(ndim: Dim) -> UNetConfig:
 
 
 def deep(ndim: Dim) -> UNetConfig:
-    """Five poolings, from 32 channels to 1024."""
+    """Five poolings, from 32 channels to 1024. Source: Ronneberger et al. 2015, arXiv:1505.04597, one level deeper."""
     return UNetConfig(ndim=ndim, widths=(32, *WIDE), block=BATCH_RELU)
 
 
@@ -169,11 +169,25 @@ def resenc_m(ndim: Dim) -> UNetConfig:
     return nnunet_3d(ndim).model_copy(update=changes)
 
 
-def attended(attention: str) -> Callable[[Dim], UNetConfig]:
-    """Make presets whose blocks end in attention; sources in `nets.attention`."""
-    return lambda ndim: UNetConfig(
-        ndim=ndim, widths=MIDDLING, block=BATCH_RELU.model_copy(update={"attention": attention})
-    )
+def se(ndim: Dim) -> UNetConfig:
+    """Blocks that end by reweighting their channels. Source: Hu et al. 2018, arXiv:1709.01507."""
+    return attended(ndim, "se")
+
+
+def cbam(ndim: Dim) -> UNetConfig:
+    """Blocks that reweight channels, then voxels. Source: Woo et al. 2018, arXiv:1807.06521."""
+    return attended(ndim, "cbam")
+
+
+def scse(ndim: Dim) -> UNetConfig:
+    """Blocks that reweight channels and voxels side by side. Source: Roy et al. 2018, arXiv:1803.02579."""
+    return attended(ndim, "scse")
+
+
+def attended(ndim: Dim, attention: str) -> UNetConfig:
+    """Blocks that end in an attention of `nets.attention`."""
+    block = BATCH_RELU.model_copy(update={"attention": attention})
+    return UNetConfig(ndim=ndim, widths=MIDDLING, block=block)
 
 
 def self_attention(ndim: Dim) -> UNetConfig:
@@ -204,7 +218,10 @@ def pyramid(ndim: Dim) -> UNetConfig:
 
 
 def tiny(ndim: Dim) -> UNetConfig:
-    """For laptops and tests: trains in minutes on two cores."""
+    """For laptops and tests: trains in minutes on two cores.
+
+    Source: Ronneberger et al. 2015, arXiv:1505.04597, with fewer channels, padding and instance norm.
+    """
     return UNetConfig(ndim=ndim, widths=(8, 16, 32, 64))
 
 
@@ -238,9 +255,9 @@ PRESETS: dict[str, Preset] = {
     "nnunet-2d": Preset(nnunet_2d, (2,)),
     "nnunet-3d": Preset(nnunet_3d, (3,)),
     "resenc-m": Preset(resenc_m, (3, 2)),
-    "se": Preset(attended("se")),
-    "cbam": Preset(attended("cbam")),
-    "scse": Preset(attended("scse")),
+    "se": Preset(se),
+    "cbam": Preset(cbam),
+    "scse": Preset(scse),
     "self-attention": Preset(self_attention),
     "transunet": Preset(transunet),
     "fusion": Preset(fusion),
