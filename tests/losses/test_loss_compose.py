@@ -11,7 +11,7 @@ from torch import multiprocessing
 from torch.nn import functional as F
 
 from ushape.core.config import parse_config, with_fields
-from ushape.core.errors import ConfigError
+from ushape.core.errors import ConfigError, ShapeError
 from ushape.losses.balance import weigh_classes
 from ushape.losses.compose import Loss, LossConfig
 from ushape.losses.gates import gate_loss
@@ -126,6 +126,15 @@ def test_the_gate_loss_is_added_with_its_weight_and_its_gradient_checks() -> Non
     assert torch.autograd.gradcheck(lambda x: gate_loss([x], LABEL), gates[0])
     with pytest.raises(ConfigError, match="attention gates"):
         with_gates(logits, LABEL)
+
+
+def test_gates_of_unpadded_nets_cannot_be_supervised_since_they_see_another_part_of_the_label() -> None:
+    loss = Loss(LossConfig.model_validate({"gates": {"weight": 0.3}}))
+    with pytest.raises(ShapeError, match=r"loss\.gates: expected logits of the label's size \(16, 12\), got \(12, 8\)"):
+        loss(torch.zeros(2, 3, 12, 8), LABEL, [torch.zeros(2, 1, 6, 4)])
+    truth, bools = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8, dtype=torch.bool)
+    multilabel = Loss(LossConfig.model_validate({"bce": {}, "gates": {"weight": 0.3}}), "sigmoid")
+    assert multilabel(truth, bools, [torch.zeros(2, 1, 4, 4)]).isfinite()
 
 
 def test_rare_classes_weigh_more_and_the_mean_weight_is_one() -> None:

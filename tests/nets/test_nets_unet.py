@@ -1,6 +1,8 @@
 """The network as a whole: sizes, supervision, switches, and what it refuses."""
 
+import re
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -200,7 +202,7 @@ def test_a_config_that_cannot_work_is_refused_with_the_reason(fields: dict[str, 
 
 @pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 16), (1, 1, 16, 16, 16), (16, 16)])
 def test_an_image_of_wrong_channels_or_rank_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises((ShapeError, TypeError)):
+    with pytest.raises(ShapeError, match=rf"image of shape \(batch, 1, size, size\), got {re.escape(str(shape))}"):
         UNet(small())(torch.zeros(shape))
 
 
@@ -214,14 +216,25 @@ def test_an_empty_image_is_refused() -> None:
         UNet(small())(torch.zeros(1, 1, 0, 16))
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_an_unpadded_network_says_when_a_norm_would_have_one_value(norm: str) -> None:
-    block = VALID.block.model_copy(update={"norm": norm})
-    config = VALID.model_copy(update={"block": block, "widths": (2, 3), "strides": ((1, 1), (6, 6))})
+@pytest.mark.parametrize(
+    ("fields", "norm"),
+    [
+        ({"block": {"norm": "batch"}}, "batch"),
+        ({"block": {"norm": "instance"}}, "instance"),
+        ({"skip": "gate", "gate": {"norm": True}}, "batch"),
+    ],
+    ids=str,
+)
+def test_an_unpadded_network_says_when_a_norm_would_have_one_value(fields: dict[str, Any], norm: str) -> None:
+    block = {"padding": "valid", "norm": "none", **fields.get("block", {})}
+    config = small(widths=(2, 3), strides=((1, 1), (6, 6)), align="crop", **{**fields, "block": block})
     (sizes, _) = valid_sizes(config)
-    size = next(size for size in range(200) if sizes.output(size) and sizes.coarsest(size) == 1)
+    size = next(size for size in range(200) if 1 in sizes.stages(size))
+    net = UNet(config)
     with pytest.raises(ShapeError, match=f"leaves {norm} norm one value per channel"):
-        UNet(config).train()(torch.zeros(1, 1, size, size))
+        net.train()(torch.zeros(1, 1, size, size))
+    assert norm == "instance" or net(torch.zeros(2, 1, size, size)).isfinite().all()
+    assert norm == "instance" or net.eval()(torch.zeros(1, 1, size, size)).isfinite().all()
 
 
 def test_a_config_cannot_be_changed() -> None:

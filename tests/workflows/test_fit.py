@@ -11,7 +11,7 @@ from PIL import Image
 from tests.conftest import write_blobs
 from tests.train.tiny import Heard, fit_tiny, weights
 
-from ushape.core.errors import ConfigError, DataError
+from ushape.core.errors import ConfigError, DataError, ShapeError
 from ushape.core.events import Message
 from ushape.io.images import read_mask
 from ushape.nets.config import UNetConfig
@@ -34,6 +34,10 @@ NETS: dict[str, dict[str, Any]] = {
     "the sum of all levels, supervised": {"net.fusion": "sum", "net.deep_supervision": True, "net.widths": [4, 8, 8]},
     "attention gates with a loss of their own": GATED,
     "gates over a pyramid": {**GATED, "net.fusion": "pyramid", "net.deep_supervision": True, "net.widths": [4, 8, 8]},
+    "a transformer at the bottleneck": {
+        "net.bottleneck": "transformer",
+        "net.transformer": {"width": 8, "depth": 1, "heads": 2, "hidden": 8, "grid": 4},
+    },
     "recomputed activations and bf16": {"net.checkpointing": True, "train.precision": "bf16"},
     "residual blocks, instance norm, linear upsampling": {
         "net.block.residual": True,
@@ -91,6 +95,12 @@ def test_a_pretrained_encoder_starts_from_its_file_and_the_model_forgets_where_t
 def test_a_gate_loss_without_gates_is_refused(blobs: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"loss\.gates: expected a net with attention gates, got none"):
         fit_tiny(blobs, tmp_path / "run", {"loss.gates.weight": 1})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gate_loss_behind_unpadded_convolutions_is_refused(blobs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ShapeError, match=r'loss\.gates: .* set net\.block\.padding = "same"'):
+        fit_tiny(blobs, tmp_path / "run", {**UNPADDED, **GATED})
     assert not (tmp_path / "run").exists()
 
 

@@ -128,6 +128,7 @@ class Loss(nn.Module):
             for w, x in zip(weights, levels, strict=True)
         ]
         if self.config.gates.weight:
+            check_cover(label, levels[0])
             parts.append(self.config.gates.weight * gate_loss(gate_logits, label))
         return torch.stack(parts).sum()
 
@@ -179,6 +180,20 @@ def fit_label(label: Label, levels: Sequence[Tensor], logits: Tensor) -> Tensor:
             f'{tuple(finest)}; set padding = "same"'
         )
     return resize_nearest(cropped, logits.shape[2:])
+
+
+def check_cover(label: Label, logits: Tensor) -> None:
+    """Refuse logits of a part of the label: the maps of gates lie on yet another part of it.
+
+    Raises:
+        ShapeError: the logits are smaller than the label.
+    """
+    space, found = tuple(label.shape[2 - logits.ndim :]), tuple(logits.shape[2:])
+    if space != found:
+        raise ShapeError(
+            f"loss.gates: expected logits of the label's size {space}, got {found}; unpadded convolutions show the "
+            'gates another part of the image: set net.block.padding = "same", or loss.gates.weight = 0'
+        )
 
 
 def _zero_of(logits: Tensor) -> Tensor:

@@ -79,10 +79,6 @@ class ValidSizes:
         """Return the size of the logits; 0 if the input does not fit."""
         return self.stages(size)[-1] if self.stages(size) else 0
 
-    def coarsest(self, size: int) -> int:
-        """Return the size behind the coarsest level, for an input that fits."""
-        return self.stages(size)[len(self.levels) - 1]
-
     def input_for(self, output: int) -> int:
         """Return the smallest input whose logits are at least `output` long.
 
@@ -142,10 +138,19 @@ def check_valid(config: UNetConfig, shape: PerAxis, *, training: bool) -> None:
             raise ShapeError(
                 f"UNet: expected a size of axis {axis} that fits unpadded convolutions, got {size}; nearest: {fits}"
             )
-    single = all(sizes.coarsest(size) == 1 for sizes, size in zip(axes, shape[2:], strict=True))
-    norm = config.block.norm
-    if single and (norm == "instance" or (norm == "batch" and training and shape[0] == 1)):
+    levels = zip(*(sizes.stages(size) for sizes, size in zip(axes, shape[2:], strict=True)), strict=True)
+    norm = starved_norm(config, shape[0], training=training)
+    if norm and any(max(level) == 1 for level in levels):
         raise ShapeError(
-            f"UNet: an image of shape {tuple(shape)} leaves {norm} norm one value per channel at the coarsest level, "
+            f"UNet: an image of shape {tuple(shape)} leaves {norm} norm one value per channel at one level, "
             "and no variance; give larger images, fewer widths or another norm"
         )
+
+
+def starved_norm(config: UNetConfig, batch: int, *, training: bool) -> str:
+    """Name the norm of a network that cannot work on images of one voxel; "" if all can."""
+    gated = config.skip == "gate" and config.gate.norm
+    norms = {config.block.norm, "batch" if gated else "none"}
+    if "instance" in norms:
+        return "instance"
+    return "batch" if "batch" in norms and training and batch == 1 else ""
