@@ -1,6 +1,8 @@
 """Weights from elsewhere."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -89,6 +91,20 @@ def test_the_preset_and_the_port_have_the_same_weights_in_full_size(name: str, b
         theirs, ours = Restated(64, bilinear=bilinear).state_dict(), UNet(preset(name, in_channels=3)).state_dict()
     mapped = from_popular_port(theirs)
     assert {key: value.shape for key, value in mapped.items()} == {key: value.shape for key, value in ours.items()}
+
+
+@pytest.mark.slow
+def test_the_lines_on_the_page_load_the_port_in_full_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = Restated(64, bilinear=False).eval()
+    torch.save(theirs.state_dict(), tmp_path / "port.pth")
+    page = (Path(__file__).parents[2] / "docs" / "networks" / "unet-bn.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(lines, found)
+    image = torch.randn(1, 3, 32, 48)
+    with torch.no_grad():
+        assert torch.allclose(found["net"].eval()(image), theirs(image), atol=1e-5)
 
 
 def test_our_own_weights_load_from_a_file_as_they_are(tmp_path: Path) -> None:
