@@ -1,5 +1,6 @@
 """Minutes become steps by measurement, and are never exceeded by the plan."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.train.tiny import fit_tiny, tiny_parts
 
 from ushape.core.errors import ConfigError
 from ushape.core.files import read_json
-from ushape.train import budget
+from ushape.train import budget, probe
 from ushape.train.budget import (
     FEWEST_STEPS,
     VALIDATION_SHARE,
@@ -19,6 +20,7 @@ from ushape.train.budget import (
     make_choices,
     spread_budget,
 )
+from ushape.train.clock import Budget, Clock
 
 SECONDS = st.floats(1, 1e5)
 STEP = st.floats(1e-3, 30)
@@ -30,12 +32,8 @@ STEPS = st.integers(1, 500)
 def test_a_spread_budget_is_never_exceeded(
     seconds: float, step: float, validation: float, steps: int, fixed: bool
 ) -> None:
-    try:
-        epochs, per_epoch = spread_budget(seconds, step, validation, steps, fixed=fixed)
-    except ConfigError:
-        shortest = steps if fixed else FEWEST_STEPS
-        assert seconds < shortest * step + validation
-        return
+    assume(seconds > (steps if fixed else FEWEST_STEPS) * step + validation)
+    epochs, per_epoch = spread_budget(seconds, step, validation, steps, fixed=fixed)
     assert epochs * (per_epoch * step + validation) <= seconds * (1 + 1e-9)
     assert per_epoch == steps if fixed else per_epoch >= FEWEST_STEPS
 
@@ -58,9 +56,37 @@ def test_validation_takes_its_share_at_most_unless_there_is_but_one(
     assert epochs == 1 or epochs * validation <= VALIDATION_SHARE * seconds * (1 + 1e-9)
 
 
-def test_too_short_a_budget_names_what_to_do() -> None:
-    with pytest.raises(ConfigError, match=r"--minutes: too short for 10 steps of 0\.5 s and a validation of 3 s; give"):
-        spread_budget(7.0, 0.5, 3.0, 50, fixed=False)
+def test_too_short_a_budget_names_what_took_the_time_and_the_total_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: 50.0)
+    alone, fold = Clock(started=20.0), Clock(started=20.0, runs=5, before=100.0)
+    with pytest.raises(ConfigError) as told:
+        Budget(31.0, alone, measured_from=40.0).require(30.0, "10 steps")
+    assert str(told.value) == (  # 60 s, and a tenth for luck
+        "--minutes: too short for 10 steps; preparing took 20 s and measuring this machine 10 s; "
+        "give at least --minutes 1.1, or take smaller patches (--set patches.size=...)"
+    )
+    with pytest.raises(ConfigError, match=r"preparing took 120 s .*; give at least --minutes 7\.4,"):  # 110 + 5 * 66
+        Budget(31.0, fold, measured_from=40.0).require(30.0, "10 steps")
+    with pytest.raises(ConfigError, match=r"used up before the first step; .* 10 s; give at least --minutes 1\.1$"):
+        Budget(30.0, alone, measured_from=40.0).check()
+    Budget(61.0, alone, measured_from=40.0).require(30.0, "10 steps")
+
+
+def test_measuring_ends_as_soon_as_the_budget_is_used_up(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, now, passes = tiny_parts(blobs, tmp_path / "prepared", {"train.precision": "auto"}), [0.0], []
+
+    def slow_pass(*_: object) -> float:
+        now[0] += 20.0
+        passes.append(now[0])
+        return 20.0
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(probe, "_timed_pass", slow_pass)
+    with pytest.raises(ConfigError, match=r"measuring this machine 40 s; give at least --minutes 1\.5"):
+        make_choices(parts, Budget(30.0, Clock(0.0), measured_from=0.0))
+    assert len(passes) == 2
 
 
 @given(st.integers(1, 100_000), st.integers(1, 64))
@@ -83,7 +109,8 @@ def test_every_device_has_its_own_precisions(device: str, has: str, has_not: str
 
 def test_minutes_become_steps_by_what_a_step_and_a_validation_take_here(blobs: Path, tmp_path: Path) -> None:
     parts = tiny_parts(blobs, tmp_path / "prepared", {"train.steps_per_epoch": "auto"})
-    choices = make_choices(parts, 10_000.0)
+    started = time.perf_counter()
+    choices = make_choices(parts, Budget(10_000.0, Clock(started), started))
     assert choices.seconds_per_step > 0
     assert choices.seconds_per_validation > 0
     asked = choices.total_steps * choices.seconds_per_step + choices.epochs * choices.seconds_per_validation
@@ -91,7 +118,7 @@ def test_minutes_become_steps_by_what_a_step_and_a_validation_take_here(blobs: P
 
 
 def test_a_budget_that_is_too_short_leaves_no_folder(blobs: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--minutes: too short"):
+    with pytest.raises(ConfigError, match="--minutes: used up before"):
         fit_tiny(blobs, tmp_path / "run", {"train.minutes": 1e-4})
     assert not (tmp_path / "run").exists()
 
@@ -99,14 +126,14 @@ def test_a_budget_that_is_too_short_leaves_no_folder(blobs: Path, tmp_path: Path
 def test_the_fastest_precision_and_layout_are_taken(
     blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def probe(
-        _make: object, shape: tuple[int, ...], device: str, wanted: list[tuple[str, bool]]
+    def choose_one(
+        _make: object, shape: tuple[int, ...], device: str, wanted: list[tuple[str, bool]], _: object
     ) -> list[budget.Timing]:
         assert (shape, device) == ((2, 1, 32, 32), "cpu")
         assert len(wanted) == 4
         return [budget.Timing("bf16", channels_last=True, seconds=0.1)]
 
-    monkeypatch.setattr(budget, "probe_precision", probe)
+    monkeypatch.setattr(budget, "probe_precision", choose_one)
     run = fit_tiny(blobs, tmp_path / "run", {"train.precision": "auto", "train.layout": "auto", "train.device": "cpu"})
     choices = read_json(run.choices)
     assert (choices["precision"], choices["channels_last"]) == ("bf16", True)

@@ -6,6 +6,7 @@ import copy
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -15,11 +16,12 @@ from ushape.core.errors import ConfigError
 from ushape.core.layout import lay_out, layout_name, memory_format
 from ushape.patches.augment import augment
 from ushape.patches.sampler import cut_step, draw_step
+from ushape.train.clock import Budget
 from ushape.train.config import Choices
 from ushape.train.memory import advise_on_memory
 from ushape.train.optim import make_optimizer
 from ushape.train.parts import Parts
-from ushape.train.probe import AUTOCAST, Timing, choose_device, probe_precision, wait_for
+from ushape.train.probe import AUTOCAST, Timing, carry_on, choose_device, probe_precision, wait_for
 from ushape.train.step import compute_loss
 
 SMALLEST_EPOCH = 50
@@ -30,29 +32,32 @@ ENOUGH = 1.0
 """Seconds after which a measurement is not repeated."""
 
 
-def make_choices(parts: Parts, seconds_left: float | None) -> Choices:
+def make_choices(parts: Parts, budget: Budget | None) -> Choices:
     """Measure the machine and decide on precision, layout and the number of steps.
 
     Args:
-        seconds_left: of the budget; None takes the configured number of epochs.
+        budget: of time; None takes the configured number of epochs.
     Raises:
         ConfigError: the budget is too short for a training, or the device or precision is not to be had.
         TrainingError: memory ran out.
     """
-    started = time.perf_counter()
     with advise_on_memory(parts.patches):
         device = choose_device(parts.config.device)
         if parts.config.strategy == "fsdp" and device != "cuda":
             raise ConfigError(f"train.strategy: 'fsdp' needs GPUs, got {device}; take 'ddp', which keeps the whole net")
-        fastest = choose_timing(parts, device)
+        check = budget.check if budget else carry_on
+        check()
+        fastest = choose_timing(parts, device, check)
         fixed = parts.config.steps_per_epoch
         steps = epoch_steps(len(parts.cases), parts.patches.batch) if fixed == "auto" else fixed
         epochs, step, validation = parts.config.epochs, 0.0, 0.0
-        if seconds_left is not None:
-            step = time_real_step(_share_of(parts), fastest, device) * OVERHEAD
-            validation = time_validation(parts, device)
-            left = seconds_left - (time.perf_counter() - started) - validation  # the report predicts once more
-            epochs, steps = spread_budget(left, step, validation, steps, fixed=fixed != "auto")
+        if budget is not None:
+            step = time_real_step(_share_of(parts), fastest, device, check) * OVERHEAD
+            validation = time_validation(parts, device, check)
+            fewest = FEWEST_STEPS if fixed == "auto" else steps
+            least = f"{fewest} steps of {step:.2g} s and two validations of {validation:.2g} s"
+            budget.require(fewest * step + 2 * validation, least)  # the report predicts once more
+            epochs, steps = spread_budget(budget.left - validation, step, validation, steps, fixed=fixed != "auto")
     return Choices(
         device=device,
         precision=fastest.precision,
@@ -83,13 +88,12 @@ def spread_budget(seconds: float, step: float, validation: float, steps: int, *,
     """Split a budget into epochs: validation takes at most `VALIDATION_SHARE` of it, and no time is left over.
 
     Args:
+        seconds: enough for one validation and a few steps.
         step: seconds of one training step.
         validation: seconds of one validation.
         steps: the least steps an epoch should have; exactly so many if `fixed`.
     Returns:
         Epochs, and steps per epoch.
-    Raises:
-        ConfigError: the budget is shorter than one validation and a few steps.
 
     >>> spread_budget(300.0, 0.5, 5.0, 50, fixed=False)
     (10, 50)
@@ -99,19 +103,13 @@ def spread_budget(seconds: float, step: float, validation: float, steps: int, *,
     if not fixed:
         steps = max(steps, FEWEST_STEPS, math.ceil(validation * (1 - VALIDATION_SHARE) / VALIDATION_SHARE / step))
     shortest = steps if fixed else FEWEST_STEPS
-    if seconds < shortest * step + validation:
-        raise ConfigError(
-            f"--minutes: too short for {shortest} steps of {step:.2g} s and a validation of {validation:.2g} s; "
-            f"give at least {(shortest * step + validation - seconds) / 60:.1f} minutes more, or smaller patches "
-            "(--set patches.size=...)"
-        )
     epochs = max(1, int(seconds / (steps * step + validation)))
     if not fixed:
         steps = max(shortest, int((seconds - epochs * validation) / (epochs * step)))
     return epochs, steps
 
 
-def choose_timing(parts: Parts, device: str) -> Timing:
+def choose_timing(parts: Parts, device: str, check: Callable[[], None] = carry_on) -> Timing:
     """Pick the precision and the layout: as configured, or else the fastest."""
     config = parts.config
     wanted = [
@@ -125,7 +123,7 @@ def choose_timing(parts: Parts, device: str) -> Timing:
     if len(wanted) == 1:
         return Timing(wanted[0][0], channels_last=wanted[0][1], seconds=math.nan)
     shape = (parts.patches.batch, parts.cases[0].image.shape[0], *parts.patches.size)
-    return probe_precision(lambda: copy.deepcopy(parts.net), shape, device, wanted)[0]
+    return probe_precision(lambda: copy.deepcopy(parts.net), shape, device, wanted, check)[0]
 
 
 def candidates(device: str) -> list[tuple[str, bool]]:
@@ -139,10 +137,12 @@ def candidates(device: str) -> list[tuple[str, bool]]:
     return [(precision, last) for last in layouts for precision in precisions[device]]
 
 
-def time_real_step(parts: Parts, timing: Timing, device: str, repeats: int = 3) -> float:
+def time_real_step(
+    parts: Parts, timing: Timing, device: str, check: Callable[[], None] = carry_on, *, repeats: int = 3
+) -> float:
     """Return the median seconds of some training steps on real patches, after one that is not counted.
 
-    They are repeated until they have taken `ENOUGH` seconds, `repeats` times at most.
+    They are repeated until they have taken `ENOUGH` seconds, `repeats` times at most; `check` is asked before each.
     """
     net, loss = copy.deepcopy(parts.net).to(device).train(), copy.deepcopy(parts.loss).to(device)
     net = lay_out(net, len(parts.patches.size)) if timing.channels_last else net
@@ -151,6 +151,7 @@ def time_real_step(parts: Parts, timing: Timing, device: str, repeats: int = 3) 
     for step in range(repeats + 1):
         if sum(times[1:]) > ENOUGH:
             break
+        check()
         started = time.perf_counter()
         batch = _make_batch(parts, step, device, channels_last=timing.channels_last)
         with torch.autocast(device, AUTOCAST.get(timing.precision), enabled=timing.precision in AUTOCAST):
@@ -170,10 +171,10 @@ def _make_batch(parts: Parts, step: int, device: str, *, channels_last: bool) ->
     return {"image": image.contiguous(memory_format=memory_format(image, channels_last)), "label": label}
 
 
-def time_validation(parts: Parts, device: str, most: int = 4) -> float:
+def time_validation(parts: Parts, device: str, check: Callable[[], None] = carry_on, *, most: int = 4) -> float:
     """Estimate the seconds of one validation: the time per voxel of a few of its cases, times the voxels of all.
 
-    After `ENOUGH` seconds no further case is tried.
+    After `ENOUGH` seconds no further case is tried; `check` is asked before each.
     """
     cases = parts.validator.cases
     sizes = [cases[i].label.size for i in range(len(cases))]
@@ -181,10 +182,12 @@ def time_validation(parts: Parts, device: str, most: int = 4) -> float:
         return 0.0
     tried = sorted({i * len(cases) // most for i in range(most)})
     net = copy.deepcopy(parts.net).to(device)
+    check()
     parts.validator.score(net, cases[0].as_case())
     started, seconds, voxels = time.perf_counter(), 0.0, 0
     for i in tried:
         if seconds < ENOUGH:
+            check()
             parts.validator.score(net, cases[i].as_case())
             seconds, voxels = time.perf_counter() - started, voxels + sizes[i]
     return seconds / voxels * sum(sizes)

@@ -99,8 +99,16 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count or usable_cores())
 
 
+def carry_on() -> None:
+    """Look at no clock."""
+
+
 def probe_precision(
-    make_net: Callable[[], nn.Module], shape: tuple[int, ...], device: str, candidates: list[tuple[str, bool]]
+    make_net: Callable[[], nn.Module],
+    shape: tuple[int, ...],
+    device: str,
+    candidates: list[tuple[str, bool]],
+    check: Callable[[], None] = carry_on,
 ) -> list[Timing]:
     """Time forward and backward passes in some precisions and layouts, fastest first; about four in the slowest.
 
@@ -110,12 +118,14 @@ def probe_precision(
     Args:
         shape: (b, channels, *space) of a training batch; of many patches only some are tried.
         candidates: precision, and whether the layout is channels-last.
+        check: asked before each pass; may raise to end it.
     """
     shape = (trial_batch(shape), *shape[1:])
     trials: dict[tuple[str, bool], tuple[nn.Module, Tensor]] = {}
     seconds: dict[tuple[str, bool], float] = {}
     for one in candidates:
         if _best_of(one[0], seconds) <= _limit(seconds):
+            check()
             trials[one] = _make_trial(make_net(), shape, device, channels_last=one[1])
             seconds[one] = _timed_pass(*trials[one], one[0])
     counted: dict[tuple[str, bool], float] = {}
@@ -123,6 +133,7 @@ def probe_precision(
         limit = _limit(seconds)
         for one, trial in trials.items():
             if seconds[one] <= limit:
+                check()
                 counted[one] = min(_timed_pass(*trial, one[0]), counted.get(one, math.inf))
         seconds |= counted
     timings = [Timing(precision, last, each) for (precision, last), each in seconds.items()]

@@ -12,6 +12,7 @@ from ushape.core.events import Listener, Log, Message
 from ushape.core.files import write_json, write_text
 from ushape.patches.shelf import Shelf
 from ushape.plan.recipe import Recipe, read_recipe
+from ushape.train.clock import Clock
 from ushape.train.ranks import own_rank
 from ushape.train.run_folder import RunFolder, create_run, discard_run, open_run, refuse_existing
 from ushape.train.stop import explain_stop
@@ -32,7 +33,7 @@ def fit(request: FitRequest, listener: Listener) -> RunFolder:
     """
     if own_rank():
         return join_training(RunFolder(request.output))
-    started = time.perf_counter()
+    clock = Clock(time.perf_counter())
     refuse_existing(request.output)
     log = Log(listener)
     designed = design(request, log)
@@ -43,7 +44,7 @@ def fit(request: FitRequest, listener: Listener) -> RunFolder:
         write_text(run.recipe, designed.text)
         write_json(run.fingerprint, designed.data.fingerprint.model_dump(mode="json"))
         write_json(run.splits, split(designed.data, designed.recipe))
-        _train(run, designed.recipe, log, started)
+        _train(run, designed.recipe, log, clock)
     except BaseException as error:
         with suppress(OutputError):
             log.note(f"ended by {type(error).__name__}: {error}")
@@ -67,14 +68,14 @@ def resume(path: Path, listener: Listener) -> RunFolder:
     if run.report.exists():
         log(Message(f"{path}: this training is finished; to train longer, start a new one with more --epochs"))
     else:
-        _train(run, recipe, log, time.perf_counter())
+        _train(run, recipe, log, Clock(time.perf_counter()))
     return run
 
 
-def _train(run: RunFolder, recipe: Recipe, listener: Listener, started: float) -> None:
+def _train(run: RunFolder, recipe: Recipe, listener: Listener, clock: Clock) -> None:
     with explain_stop(run):
         store = prepare(run, recipe, listener)
         train = train_folds if recipe.data.fold == "all" else train_split
-        train(run, recipe, store, listener, started)
+        train(run, recipe, store, listener, clock)
     shutil.rmtree(run.prepared)
     Shelf(run.shelf).trim()

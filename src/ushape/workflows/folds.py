@@ -14,6 +14,7 @@ from ushape.core.model_file import join_members, read_header, read_weights, writ
 from ushape.measure.folds import Comparison
 from ushape.patches.store import Store
 from ushape.plan.recipe import Recipe, read_recipe
+from ushape.train.clock import Clock
 from ushape.train.run_folder import RunFolder
 from ushape.workflows.cross import compare, describe_folds, publish_folds, read_scores, score_of_folds
 from ushape.workflows.parts import portable_recipe
@@ -25,7 +26,7 @@ SHORTEST = 0.01
 """Minutes of a fold for which there is no time: few enough that the training says what it needs."""
 
 
-def train_folds(run: RunFolder, recipe: Recipe, store: Store, listener: Listener, started: float) -> None:
+def train_folds(run: RunFolder, recipe: Recipe, store: Store, listener: Listener, clock: Clock) -> None:
     """Train each fold as a run of its own, finished ones left out; then write the ensemble, the table and the report.
 
     A budget of minutes is for all folds together: each gets the same share of what preparing the cases has left.
@@ -33,13 +34,14 @@ def train_folds(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     Raises:
         UshapeError: as `train_split`.
     """
-    folds, classes = _begin_folds(run, recipe, started), recipe.data.labels.names[1:]
+    spent = time.perf_counter() - clock.started
+    folds, classes = _begin_folds(run, recipe, spent), recipe.data.labels.names[1:]
     for number, fold in enumerate(folds):
         if not fold.report.exists():
             sweep(fold.path)
             listener(Message(f"fold {number} (0 to {len(folds) - 1})"))
             own = read_recipe(fold.recipe.read_text(encoding="utf-8"), str(fold.recipe))
-            train_split(fold, own, store, listener, time.perf_counter())
+            train_split(fold, own, store, listener, Clock(time.perf_counter(), len(folds), spent))
     scores = read_scores(folds, classes)
     comparison = compare(scores, classes)
     _write_ensemble(run, recipe, folds, comparison, listener)
@@ -47,13 +49,16 @@ def train_folds(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     listener(Message(f"{describe_folds(comparison)}; every fold: {run.comparison}"))
 
 
-def _begin_folds(run: RunFolder, recipe: Recipe, started: float) -> list[RunFolder]:
-    """Give each fold its own recipe and split, unless an earlier start has; the split is written last."""
+def _begin_folds(run: RunFolder, recipe: Recipe, spent: float) -> list[RunFolder]:
+    """Give each fold its own recipe and split, unless an earlier start has; the split is written last.
+
+    Args:
+        spent: seconds of the budget.
+    """
     splits = read_json(run.splits)
     folds = [run.fold(number) for number in range(len(splits["folds"]))]
     minutes = recipe.train.minutes
-    spent = (time.perf_counter() - started) / 60
-    share = minutes if minutes == "none" else max((minutes - spent) / len(folds), SHORTEST)
+    share = minutes if minutes == "none" else max((minutes - spent / 60) / len(folds), SHORTEST)
     for number, fold in enumerate(folds):
         if not fold.splits.exists():
             text = tomlkit.parse(run.recipe.read_text(encoding="utf-8"))

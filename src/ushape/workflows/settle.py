@@ -11,6 +11,7 @@ from ushape.core.events import Listener, Message, count
 from ushape.core.files import read_json, write_json
 from ushape.plan.recipe import Recipe
 from ushape.train.budget import make_choices
+from ushape.train.clock import Budget, Clock
 from ushape.train.config import Choices, TrainConfig
 from ushape.train.parts import Parts
 from ushape.train.probe import machine_facts
@@ -18,11 +19,11 @@ from ushape.train.run_folder import RunFolder, write_environment
 from ushape.workflows.memory import foretell_memory
 
 
-def settle(run: RunFolder, recipe: Recipe, parts: Parts, started: float, listener: Listener) -> Choices:
+def settle(run: RunFolder, recipe: Recipe, parts: Parts, clock: Clock, listener: Listener) -> Choices:
     """Measure the machine and decide on precision, layout and steps; a run that is resumed has done so.
 
     Args:
-        started: when the time began that the recipe's minutes count.
+        clock: when the time began that the recipe's minutes count.
     Raises:
         ConfigError: the budget is too short, or the device or precision is not to be had.
         DataError: the recipe is another one than when the run began.
@@ -31,12 +32,14 @@ def settle(run: RunFolder, recipe: Recipe, parts: Parts, started: float, listene
     digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
     if run.choices.exists():
         return _read_choices(run, digest)
+    measured_from = time.perf_counter()
     device = machine_facts(recipe.train.device)
     listener(foretell_memory(recipe, device))
     if measured := tell_probe(parts.config):
         listener(Message(measured))
     minutes = parts.config.minutes
-    choices = make_choices(parts, None if minutes == "none" else minutes * 60 - (time.perf_counter() - started))
+    budget = None if minutes == "none" else Budget(minutes * 60, clock, measured_from)
+    choices = make_choices(parts, budget)
     choices = choices.model_copy(update={"recipe": digest})
     write_json(run.choices, choices.model_dump())
     write_environment(run, device)

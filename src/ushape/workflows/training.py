@@ -8,6 +8,7 @@ from ushape.core.events import Listener, ignore_events
 from ushape.core.files import read_json
 from ushape.patches.store import INDEX, Store
 from ushape.plan.recipe import Recipe, read_recipe
+from ushape.train.clock import Clock
 from ushape.train.config import Choices
 from ushape.train.parts import Parts
 from ushape.train.probe import use_threads
@@ -23,12 +24,12 @@ from ushape.workflows.tell import tell_split
 from ushape.workflows.tune import start_from
 
 
-def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener, started: float) -> None:
+def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener, clock: Clock) -> None:
     """Train on the cases that a run's splits.json names, from the start or from its last checkpoint.
 
     Args:
         store: all prepared cases.
-        started: when the time began that the recipe's minutes count.
+        clock: when the time began that the recipe's minutes count.
     Raises:
         UshapeError: the training cannot begin or go on.
     """
@@ -37,7 +38,7 @@ def train_split(run: RunFolder, recipe: Recipe, store: Store, listener: Listener
     held_out = len(chosen["validation"])
     listener(tell_split(len(chosen["training"]), len(scorable), held_out, on_purpose=fold == "none"))
     parts = _build(run, recipe, store, listener)
-    choices = settle(run, recipe, parts, started, listener)
+    choices = settle(run, recipe, parts, clock, listener)
     try:
         run_training(parts, choices, run, model_writer(run, recipe, parts), listener)
     finally:
