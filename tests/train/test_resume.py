@@ -72,7 +72,9 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(blobs: Path, tmp_path
                 break
         rest, complaint = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert complaint.strip() == f"stopped, all is saved; go on with: ushape train --resume {place}"
+    heard, said = complaint.strip().splitlines()
+    assert heard == "stopping after this step; once more stops at once"
+    assert said == f"stopped, all is saved; go on with: ushape train --resume {place}"
     assert "Traceback" not in rest + complaint
     assert RunFolder(place).checkpoint.is_file()
 
@@ -91,6 +93,19 @@ def test_a_second_ctrl_c_ends_at_once_and_still_says_how_to_go_on(blobs: Path, t
         patch.setattr(module, "compute_loss", twice)
         fit_tiny(blobs, tmp_path / "run")
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("place", ["fit.design", "fit.prepare", "training.settle"])
+def test_ctrl_c_before_the_first_step_says_so_and_leaves_nothing_behind(
+    place: str, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(f"ushape.workflows.{place}", interrupt)
+    with pytest.raises(Interrupted, match="stopped; nothing is trained yet"):
+        fit_tiny(blobs, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_ctrl_c_means_again_what_it_did_before_the_training(stopped: RunFolder) -> None:

@@ -140,10 +140,11 @@ def test_validation_hands_over_numbers_not_cases() -> None:
     assert list(validation_loader(3)) == [0, 1, 2]
 
 
-def test_the_first_ctrl_c_is_a_request_the_second_an_interrupt() -> None:
+def test_the_first_ctrl_c_is_a_request_the_second_an_interrupt(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), catch_stop() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.made
+        assert capfd.readouterr().err.strip() == "stopping after this step; once more stops at once"
         signal.raise_signal(signal.SIGINT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,19 +16,20 @@ from ushape.train.run_folder import RunFolder
 
 @contextmanager
 def explain_stop(run: RunFolder) -> Iterator[None]:
-    """Say how to go on if the user ends the block at once.
+    """Say how to go on if the user ends the block at once, or that there is nothing to go on from.
 
     Raises:
-        Interrupted: there is a checkpoint to go on from.
+        Interrupted: the user did.
     """
     try:
         yield
     except KeyboardInterrupt as error:
         if not run.has_begun:
-            raise
+            raise Interrupted("stopped; nothing is trained yet") from error
         raise Interrupted(f"stopped; go on from the last saved step with: {run.resume_command}") from error
 
 
+HEARD = b"\nstopping after this step; once more stops at once\n"
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what a cluster or a container sends some seconds before it ends a program."""
 
@@ -41,7 +43,7 @@ class StopRequest:
 
 @contextmanager
 def catch_stop() -> Iterator[StopRequest]:
-    """Turn the first signal to stop within the block into a request; a second one acts as it did before.
+    """Turn the first signal to stop within the block into a request, and say so; a second one acts as it did before.
 
     Outside the main thread nothing is changed: there, signals are the caller's own business.
     """
@@ -55,6 +57,8 @@ def catch_stop() -> Iterator[StopRequest]:
 
     def note(_number: int, _frame: FrameType | None) -> None:
         request.made = True
+        with suppress(OSError):  # closed; print is not safe here, the signal may have come within another print
+            os.write(2, HEARD)
         give_back()
 
     with suppress(ValueError):  # not the main thread

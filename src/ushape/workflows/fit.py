@@ -36,7 +36,8 @@ def fit(request: FitRequest, listener: Listener) -> RunFolder:
     clock = Clock(time.perf_counter())
     refuse_existing(request.output)
     log = Log(listener)
-    designed = design(request, log)
+    with explain_stop(RunFolder(request.output)):
+        designed = design(request, log)
     log(Message(tell_recipe(designed.recipe)))
     run = create_run(request.output)
     try:
