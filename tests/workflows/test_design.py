@@ -119,3 +119,18 @@ def test_values_that_are_named_are_not_taken_for_objects(blobs: Path, named: boo
     heard = Heard()
     design(FitRequest(blobs, Path()), heard)
     assert any("count objects" in message.text for message in heard.of(Message)) is not named
+
+
+def test_a_net_too_deep_for_its_patches_is_refused_before_training(blobs: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        designed(blobs, net__widths=[4] * 10, patches__size=[64, 600])
+    assert str(told.value) == (
+        "net.widths: expected at most 7 levels for patches of 64x600, got 10, whose deepest would be smaller than a "
+        "voxel; name 7 widths, or --set patches.size=[512, 600]"
+    )
+    assert designed(blobs, net__widths=[4] * 7, patches__size=[64, 64]).recipe.net.level_strides[-1] == (2, 2)
+    wide = [[1, 1], [1, 2], [1, 2], [1, 2]]  # per axis: never halved along the rows
+    strided = {"net__widths": [4] * 4, "net__strides": wide, "net__kernels": [[3, 3]] * 4}
+    assert designed(blobs, patches__size=[1, 8], **strided).recipe.patches.size == (1, 8)
+    with pytest.raises(ConfigError, match=r"at most 3 levels for patches of 8x7, got 4, .*patches\.size=\[8, 8\]$"):
+        designed(blobs, patches__size=[8, 7], **strided)

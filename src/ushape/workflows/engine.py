@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+from operator import le, mul
+
 from torch import nn
 
 from ushape.core.errors import ConfigError
@@ -25,14 +28,28 @@ def window_margin(recipe: Recipe) -> tuple[int, ...]:
 
 
 def check_sizes(recipe: Recipe) -> None:
-    """Refuse patches and windows that unpadded convolutions cannot take.
+    """Refuse patches that have less than one voxel for the deepest level, and what unpadded convolutions cannot take.
 
     Raises:
-        ConfigError: a size does not fit; the message names the nearest that do.
+        ConfigError: a size does not fit; the message names those that do.
     """
+    _check_depth(recipe)
     if is_unpadded(recipe):
         for name, size in (("patches.size", recipe.patches.size), ("predict.window.size", recipe.predict.window.size)):
             _check_size(name, size, recipe)
+
+
+def _check_depth(recipe: Recipe) -> None:
+    size, levels = recipe.patches.size, len(recipe.net.widths)
+    totals = list(accumulate(recipe.net.level_strides, lambda one, other: tuple(map(mul, one, other))))
+    fitting = sum(all(map(le, total, size)) for total in totals)  # totals grow, so these are the first
+    if fitting < levels:
+        needed = tuple(map(max, size, totals[-1]))
+        raise ConfigError(
+            f"net.widths: expected at most {fitting} levels for patches of {'x'.join(map(str, size))}, got {levels}, "
+            f"whose deepest would be smaller than a voxel; name {fitting} widths, or "
+            f"--set patches.size={list(needed)}"
+        )
 
 
 def is_unpadded(recipe: Recipe) -> bool:
