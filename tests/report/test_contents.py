@@ -62,6 +62,8 @@ def test_a_caption_says_the_rank() -> None:
         "Second worst of 7",
         "Worst of 7",
     ]
+    assert list(notable_cases(scored([0.1, 0.2])).values()) == ["Best of 2", "Worst of 2"]
+    assert list(notable_cases(scored([0.1, 0.2, 0.3])).values()) == ["Best of 3", "Second best of 3", "Worst of 3"]
     assert notable_cases(scored([0.5])) == {"case_00": "The only scored case"}
 
 

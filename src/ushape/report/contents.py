@@ -193,7 +193,7 @@ def notable_cases(scores: Sequence[Row], each: int = 2) -> dict[str, str]:
     Args:
         each: how many of each kind; fewer are returned if there are not enough cases.
     Returns:
-        Case name to a caption that says its rank.
+        Case name to a caption that says its rank; the worst is always called so.
 
     >>> rows = [{"case": name, "class": "x", "dice": dice} for name, dice in [("a", 0.9), ("b", 0.5), ("c", 0.7)]]
     >>> notable_cases(rows, each=1)
@@ -203,7 +203,7 @@ def notable_cases(scores: Sequence[Row], each: int = 2) -> dict[str, str]:
     count = len(worst_first)
     captions: dict[str, str] = {}
     middle = max((count - each) // 2, 0)
-    kinds = {"Best": worst_first[::-1][:each], "Worst": worst_first[:each], "Middle": worst_first[middle:][:each]}
+    kinds = {"Best": worst_first[:0:-1][:each], "Worst": worst_first[:each], "Middle": worst_first[middle:][:each]}
     for kind, cases in kinds.items():
         for rank, case in enumerate(cases):
             captions.setdefault(case, _rank_caption(kind, rank, count))
