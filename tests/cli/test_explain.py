@@ -41,7 +41,7 @@ def explain(planted: Path, out: Path, model: str, image: str, *options: object) 
 def test_a_picture_is_explained_on_one_page(planted: Path, tmp_path: Path) -> None:
     said = explain(planted, tmp_path / "out", "flat", "image.png", "--label", planted / "mask.png", "--gradients")
     assert said.code == 0, said.err
-    assert "Gate decoder.0.join.gate: follows the organ." in said.out
+    assert "Gate decoder.0.join.gate: follows the foreground." in said.out
     page = (tmp_path / "out" / "explain.html").read_text(encoding="utf-8")
     titles = re.findall("<h2>([^<]+)</h2>", page)
     assert titles == [
@@ -76,7 +76,7 @@ def test_the_story_of_a_pixel_is_that_of_its_prediction(planted: Path, tmp_path:
 def test_maps_of_a_volume_lie_on_its_own_grid(planted: Path, tmp_path: Path) -> None:
     said = explain(planted, tmp_path / "out", "deep", "scan.nii.gz", "--label", planted / "truth.nii.gz")
     assert said.code == 0, said.err
-    assert "follows the organ" in said.out
+    assert "follows the foreground" in said.out
     truth = read_nifti(planted / "truth.nii.gz")
     for name in ("gate_decoder.0.join.gate", "cam_bottleneck", "cam_decoder.0"):
         found = read_nifti(tmp_path / "out" / f"{name}.nii.gz")

@@ -5,7 +5,15 @@ import pytest
 import torch
 from tests.explain.planted import bright_net, cube
 
-from ushape.explain.attention_maps import VERDICTS, GateEngine, average_blocks, correlate, find_border, judge_map
+from ushape.explain.attention_maps import (
+    VERDICTS,
+    GateEngine,
+    average_blocks,
+    correlate,
+    find_border,
+    judge_map,
+    tell_verdict,
+)
 from ushape.nets.config import UNetConfig
 from ushape.nets.unet import UNet
 
@@ -68,5 +76,12 @@ def test_unpadded_networks_show_the_part_that_they_predict() -> None:
     assert GateEngine(net, margin)(np.zeros((2, 1, 44, 44), dtype=np.float32)).shape == (2, 2, *inner)
 
 
-def test_every_verdict_says_what_to_do() -> None:
-    assert all(says and remedy for says, remedy in VERDICTS.values())
+def test_every_verdict_says_what_to_do_and_what_the_map_was_held_against() -> None:
+    for verdict in VERDICTS:
+        says, remedy = tell_verdict(verdict, predicted=True)
+        assert says
+        assert remedy
+        assert "{" not in says
+    assert tell_verdict("inverted", predicted=False)[0] == (
+        "inverted: the gate lets pass what is not the foreground, which need not be a fault"
+    )

@@ -1,4 +1,4 @@
-"""The maps of attention gates on the image's grid, and whether they tell the organ from the rest."""
+"""The maps of attention gates on the image's grid, and whether they tell the foreground from the rest."""
 
 from __future__ import annotations
 
@@ -156,17 +156,30 @@ VERDICTS: dict[str, tuple[str, str]] = {
         "at the border: the gate marks outlines, not areas",
         "often useful at fine levels; for areas give the gates a loss with --set loss.gates.weight=0.3",
     ),
-    "follows": ("follows the organ", "nothing to do"),
+    "follows": ("follows {foreground}", "nothing to do"),
     "inverted": (
-        "inverted: the gate lets pass what is not the organ",
-        "no fault by itself, the decoder may use it; to turn it round train with --set loss.gates.weight=0.3",
+        "inverted: the gate lets pass what is not {foreground}, which need not be a fault",
+        "the decoder may use it either way; to turn it round train with --set loss.gates.weight=0.3",
     ),
     "undecided": (
-        "undecided: the map varies, but neither with the organ nor with its border",
+        "undecided: the map varies, but neither with {foreground} nor with its border",
         "look at the picture: it may follow brightness or texture; train longer, or with --set loss.gates.weight=0.3",
     ),
 }
-"""What each verdict says, and what to do."""
+"""What each verdict says, where `{foreground}` stands for what the map was held against, and what to do."""
+
+
+def tell_verdict(verdict: str, *, predicted: bool) -> tuple[str, str]:
+    """Say a verdict, and what to do.
+
+    Args:
+        predicted: whether the map was held against a prediction, not a label.
+
+    >>> tell_verdict("follows", predicted=True)
+    ('follows the predicted foreground', 'nothing to do')
+    """
+    says, remedy = VERDICTS[verdict]
+    return says.format(foreground="the predicted foreground" if predicted else "the foreground"), remedy
 
 
 def average_blocks(values: Float[ndarray, "*space"], step: Sequence[int]) -> Float[ndarray, "*coarse"]:

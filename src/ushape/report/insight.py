@@ -25,7 +25,7 @@ GATES = (
     "A gate lets each voxel of a skip pass by a share. The colours are spread over what occurs in each map, so that "
     "little contrast can be seen, too; white is the outline of the {compared}. Inside and outside are the map's means "
     "in and beyond the {compared}; correlations are with it and with its border, on the gate's own grid; an entropy of "
-    "1 is a uniform map. Verdicts call the foreground the organ, whatever it is."
+    "1 is a uniform map."
 )
 CAMS = (
     "Seg-Grad-CAM: where each level holds features that raise {name} in the region with the white outline, from none "

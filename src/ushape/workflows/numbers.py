@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ushape.explain.attention_maps import VERDICTS
+from ushape.explain.attention_maps import tell_verdict
 from ushape.report.insight import show_numbers, show_share, show_size
 from ushape.report.markup import Html, definition_list, join, tag
 from ushape.report.words import format_number
@@ -20,10 +20,16 @@ def tell_summary(found: Explanation) -> Iterator[str]:
     yield f"The {voxel} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
     if found.members > 1:
         yield f"The model holds {found.members} networks, whose answers it averages; this is the first of them alone."
-    for name, judged in found.gates.items():
-        yield f"Gate {name}: {VERDICTS[judged.verdict][0]}."
+    for name, (says, _) in tell_gates(found).items():
+        yield f"Gate {name}: {says}."
     if found.flow:
         yield from tell_faults(found.flow)
+
+
+def tell_gates(found: Explanation) -> dict[str, tuple[str, str]]:
+    """Return the verdict on every gate in words, and what to do."""
+    predicted = found.compared == "prediction"
+    return {name: tell_verdict(judged.verdict, predicted=predicted) for name, judged in found.gates.items()}
 
 
 def name_unit(place: tuple[int, ...]) -> str:
@@ -86,7 +92,7 @@ def show_story(found: Explanation, head: str) -> Html:
 
 def show_gates(found: Explanation) -> Html:
     """Set the verdict of every gate, what to do, and the measures it was made from."""
-    words = [(name, "; ".join(VERDICTS[each.verdict])) for name, each in found.gates.items()]
+    words = [(name, "; ".join(told)) for name, told in tell_gates(found).items()]
     head = ("gate", "inside", "outside", "contrast", "correlation", "with the border", "entropy")
     rows = []
     for name, each in found.gates.items():
