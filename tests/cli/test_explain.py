@@ -120,7 +120,11 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
         1,
         "got none; choose another --class",
     ),
-    "other channels": (("flat", "rgb.png"), 1, "rgb.png: expected 1 channel, got 3 different ones"),
+    "other channels": (
+        ("flat", "rgb.png"),
+        1,
+        "rgb.png: expected a gray image, got one in colours; convert",
+    ),
     "a volume": (("flat", "scan.nii.gz"), 1, "expected an image of 2 axes"),
     "a mask of another size": (("flat", "image.png", "--label", "small.png"), 1, "mask has size 30x30 but image has"),
     "gradients without a mask": (("flat", "image.png", "--gradients"), 2, "give it with --label MASK"),

@@ -176,7 +176,7 @@ def test_calibration_data_that_does_not_fit_the_model_is_refused(learnt: Path, t
         Image.fromarray(pixels).save(path)
     said = call("export", learnt, "--to", "onnx", "--precision", "int8", "--calibrate", coloured)
     assert said.code == 1
-    assert "expected 1 channel, got 3 different ones" in said.err
+    assert "expected a gray image, got one in colours; convert it to gray" in said.err
     said = call("export", learnt, "--to", "onnx", "--precision", "int8", "--calibrate", tmp_path / "nowhere")
     assert said.code == 1
     assert "nowhere" in said.err

@@ -160,8 +160,10 @@ def test_a_volume_and_its_mask_become_a_case(tmp_path: Path) -> None:
 def test_channels_are_repeated_or_reduced_but_never_mixed() -> None:
     one, colour = np.ones((1, 4, 5)), np.arange(60.0).reshape(3, 4, 5)
     assert np.array_equal(fit_channels(fit_channels(one, 3, "a"), 1, "a"), one)
-    with pytest.raises(DataError, match="a: expected 1 channel, got 3 different ones"):
+    with pytest.raises(DataError, match="a: expected a gray image, got one in colours; convert it to gray"):
         fit_channels(colour, 1, "a")
+    with pytest.raises(DataError, match="expected 1 channel, got 2 different ones; convert the image, or leave it out"):
+        fit_channels(colour[:2], 1, "a")
     with pytest.raises(DataError, match="expected 3 channels, got 2"):
         fit_channels(colour[:2], 3, "a")
 

@@ -192,7 +192,7 @@ def test_a_bad_image_is_told_and_the_others_go_on(model: Model, folder: Path, tm
         "3 of 6 images failed",
         "broken.png: cannot be decoded",
         "empty.png: expected an image, got an empty file",
-        "colours.png: expected 1 channel, got 3 different ones",
+        "colours.png: expected a gray image, got one in colours; convert it to gray",
     )
     for part in parts:
         assert part in str(error)

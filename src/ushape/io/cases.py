@@ -113,10 +113,11 @@ def fit_channels(
         return np.repeat(image, channels, axis=0)
     if channels == 1 and is_gray(image):
         return image[:1]
+    if (channels, len(image), image.ndim) == (1, 3, 3):
+        raise DataError(f"{where}: expected a gray image, got one in colours; convert it to gray, or leave it out")
     got = f"{len(image)} different ones" if len(image) > 1 else "1"
     raise DataError(
-        f"{where}: expected {channels} channel{'s' * (channels > 1)}, got {got}; "
-        "convert the image, or keep it out of this data set"
+        f"{where}: expected {channels} channel{'s' * (channels > 1)}, got {got}; convert the image, or leave it out"
     )
 
 
