@@ -16,7 +16,7 @@ class Block(Config):
 
 class Net(Config):
     block: Block = Block()
-    widths: tuple[int, ...] = (8, 16)
+    widths: tuple[int, ...] = Field((8, 16), min_length=2)
 
 
 class Recipe(Config):
@@ -44,6 +44,12 @@ def test_every_fault_is_named_at_once() -> None:
         "recipe.net.widths",
         "recipe.net.block.convs",
     }
+
+
+def test_lists_of_another_length_are_told_without_the_words_of_pydantic() -> None:
+    with pytest.raises(ConfigError) as error:
+        with_fields(Recipe(), {"net.widths": []}, "recipe")
+    assert str(error.value) == "recipe.net.widths: expected at least 2 values, got []"
 
 
 def test_dotted_changes_reach_nested_configs() -> None:

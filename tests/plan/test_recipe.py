@@ -60,7 +60,7 @@ def test_a_table_that_names_one_choice_leaves_its_neighbours() -> None:
     ("changes", "message"),
     [
         ({"net.classes": 3}, "net.classes must be 2"),
-        ({"net.in_channels": 3}, "net.in_channels must be data.channels, 1"),
+        ({"net.in_channels": 3}, "leave net.in_channels out, got 3; the data has 1 channel"),
         ({"patches.size": [64, 64, 64]}, "patches.size needs 2 numbers"),
         ({"predict.window.size": [64]}, "predict.window.size needs 2 numbers"),
         ({"head": "sigmoid"}, "net.classes must be 1"),

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ushape.core.errors import ConfigError
 
 T = TypeVar("T")
+OWN_WORDS = {"too_short": "expected at least {min_length} values", "too_long": "expected at most {max_length} values"}
+"""What to say of some of pydantic's faults, by type, in the place of its own words."""
 
 
 class Config(BaseModel):
@@ -146,10 +148,16 @@ def _describe(cls: type[Config], path: tuple[str, ...], group: list[Any], where:
         options = _options_at(cls, names)
         if options and len(group) == 1:
             return f"{field}: {unknown('value', fault['input'], options)}"
-    messages = [fault["msg"].removeprefix("Value error, ") for fault in group]
+    messages = [_word(fault) for fault in group]
     first, *others = [f"{message[0].lower()}{message[1:]}" for message in messages]
     alternatives = [other.removeprefix("input should be ") for other in others]
     return f"{field}: {' or '.join([first, *alternatives])}{_got(fault)}"
+
+
+def _word(fault: Any) -> str:
+    if fault["type"] in OWN_WORDS:
+        return OWN_WORDS[fault["type"]].format(**fault["ctx"])
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _got(fault: Any) -> str:

@@ -13,6 +13,7 @@ from tomlkit.items import Item, Table
 
 from ushape.core.config import Config, parse_config
 from ushape.core.errors import ConfigError
+from ushape.core.events import count
 from ushape.losses.compose import LossConfig
 from ushape.nets.config import UNetConfig
 from ushape.patches.augment import AugmentConfig
@@ -55,7 +56,8 @@ class Recipe(Config):
         if self.head == "sigmoid" and labels.count != 2 and labels.overlap == "none":
             raise ValueError("head 'sigmoid' needs exactly one foreground class, or classes that may overlap")
         if self.net.in_channels != self.data.channels:
-            raise ValueError(f"net.in_channels must be data.channels, {self.data.channels}")
+            has = count(self.data.channels, "channel")
+            raise ValueError(f"leave net.in_channels out, got {self.net.in_channels}; the data has {has}")
         if self.data.fold == "all" and self.train.ranks > 1:
             raise ValueError("data.fold 'all' trains on one device; with several, give each fold a command of its own")
         self._check_overlap()
