@@ -72,9 +72,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(blobs: Path, tmp_path
                 break
         rest, complaint = running.communicate(timeout=60)
     assert running.returncode == 130
-    heard, said = complaint.strip().splitlines()
-    assert heard == "stopping after this step; once more stops at once"
-    assert said == f"stopped, all is saved; go on with: ushape train --resume {place}"
+    assert "stopping after this step; once more stops at once" in rest
+    assert complaint.strip() == f"stopped, all is saved; go on with: ushape train --resume {place}"
     assert "Traceback" not in rest + complaint
     assert RunFolder(place).checkpoint.is_file()
 

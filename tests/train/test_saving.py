@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.train.tiny import fit_tiny, same, state
+from tests.train.tiny import Heard, fit_tiny, same, state
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ushape.core.errors import OutputError
-from ushape.core.events import ignore_events
+from ushape.core.events import Message, ignore_events
 from ushape.core.files import write_json
 from ushape.core.model_file import ModelHeader, read_weights, write_model
 from ushape.patches.sampler import PatchConfig
@@ -140,12 +140,13 @@ def test_validation_hands_over_numbers_not_cases() -> None:
     assert list(validation_loader(3)) == [0, 1, 2]
 
 
-def test_the_first_ctrl_c_is_a_request_the_second_an_interrupt(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt), catch_stop() as stop:
+def test_the_first_ctrl_c_is_a_request_and_told_the_second_an_interrupt() -> None:
+    heard = Heard()
+    with pytest.raises(KeyboardInterrupt), catch_stop(heard) as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.made
-        assert capfd.readouterr().err.strip() == "stopping after this step; once more stops at once"
         signal.raise_signal(signal.SIGINT)
+    assert [message.text for message in heard.of(Message)] == ["stopping after this step; once more stops at once"]
 
 
 def test_outside_the_main_thread_ctrl_c_is_left_alone() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Thread
 from types import FrameType
 from typing import Any
 
 from ushape.core.errors import Interrupted
+from ushape.core.events import Listener, Message, ignore_events
 from ushape.train.run_folder import RunFolder
 
 
@@ -29,7 +30,7 @@ def explain_stop(run: RunFolder) -> Iterator[None]:
         raise Interrupted(f"stopped; go on from the last saved step with: {run.resume_command}") from error
 
 
-HEARD = b"\nstopping after this step; once more stops at once\n"
+HEARD = Message("stopping after this step; once more stops at once")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what a cluster or a container sends some seconds before it ends a program."""
 
@@ -42,13 +43,14 @@ class StopRequest:
 
 
 @contextmanager
-def catch_stop() -> Iterator[StopRequest]:
+def catch_stop(listener: Listener = ignore_events) -> Iterator[StopRequest]:
     """Turn the first signal to stop within the block into a request, and say so; a second one acts as it did before.
 
     Outside the main thread nothing is changed: there, signals are the caller's own business.
     """
     request = StopRequest()
     before: dict[int, Any] = {}
+    telling = Thread(target=listener, args=(HEARD,))  # the signal may have come in the middle of telling something
 
     def give_back() -> None:
         for number, handler in before.items():
@@ -57,9 +59,8 @@ def catch_stop() -> Iterator[StopRequest]:
 
     def note(_number: int, _frame: FrameType | None) -> None:
         request.made = True
-        with suppress(OSError):  # closed; print is not safe here, the signal may have come within another print
-            os.write(2, HEARD)
         give_back()
+        telling.start()
 
     with suppress(ValueError):  # not the main thread
         before |= {number: signal.signal(number, note) for number in STOPPING}
@@ -67,3 +68,5 @@ def catch_stop() -> Iterator[StopRequest]:
         yield request
     finally:
         give_back()
+        if telling.is_alive():
+            telling.join()

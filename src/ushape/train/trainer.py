@@ -48,7 +48,7 @@ def run_training(parts: Parts, choices: Choices, run: RunFolder, write: WriteMod
         TrainingError: the loss is not finite, or memory ran out.
         Interrupted: the user stopped it; all is saved.
     """
-    with catch_stop() as stop, advise_on_memory(parts.patches), _quiet_lightning():
+    with catch_stop(listener) as stop, advise_on_memory(parts.patches), _quiet_lightning():
         trainer = _make_trainer(parts, choices, run, write, stop, listener)
         with leave_together():
             _fit(trainer, parts, choices, run)

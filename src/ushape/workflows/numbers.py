@@ -20,8 +20,7 @@ def tell_summary(found: Explanation) -> Iterator[str]:
     yield f"The {voxel} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
     if found.members > 1:
         yield f"The model holds {found.members} networks, whose answers it averages; this is the first of them alone."
-    for name, (says, _) in tell_gates(found).items():
-        yield f"Gate {name}: {says}."
+    yield from (f"Gate {name}: {says}." for name, (says, _) in tell_gates(found).items())
     if found.flow:
         yield from tell_faults(found.flow)
 
