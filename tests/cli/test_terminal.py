@@ -1,5 +1,6 @@
 """What a person sees: sentences, a table and a bar on a terminal, and start-up without the heavy packages."""
 
+import io
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from tests.cli.calling import TINY_OPTIONS
 
 from ushape.cli import show
+from ushape.cli.app import main
 from ushape.core.events import Message, Progress, Validation
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -117,3 +119,29 @@ def test_predicting_does_not_import_lightning(finished: Path, tmp_path: Path) ->
     code = "import sys; from ushape.workflows import infer, model; assert 'lightning' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+class Screen(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [("predict", "reading the model nothing"), ("evaluate", "comparing the masks of nothing with those of here")],
+)
+def test_what_takes_seconds_is_told_first_on_a_terminal_and_nowhere_else(
+    verb: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    screen, pipe = Screen(), io.StringIO()
+    for stream in (screen, pipe):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with pytest.raises(SystemExit):
+            main([verb, "nothing", "here", "-o", "out"])
+    told, failed = screen.getvalue().splitlines()
+    assert told == said
+    assert f"{failed}\n" == pipe.getvalue()
+    assert failed.startswith("error: ")

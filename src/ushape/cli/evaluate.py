@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ushape.cli.show import print_json
+from ushape.cli.show import print_json, tell_wait
 
 Flag = typer.Option
 
@@ -42,6 +42,7 @@ def evaluate(
     as_json: Annotated[bool, Flag("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Compare predicted masks with true ones, case by case."""
+    tell_wait(f"comparing the masks of {predictions} with those of {truth}")
     from ushape.measure.formats import to_json
     from ushape.workflows.evaluate import EvaluateRequest, evaluate_folder
     from ushape.workflows.judge import Measuring

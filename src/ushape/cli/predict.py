@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ushape.cli.imports import without_collecting
-from ushape.cli.show import listening, print_json
+from ushape.cli.show import listening, print_json, tell_wait
 from ushape.core.events import Message, count
 
 Flag = typer.Option
@@ -62,6 +62,7 @@ def predict(
     as_json: Annotated[bool, Flag("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Predict the masks of one image or many."""
+    tell_wait(f"reading the model {model}")
     with without_collecting():
         from ushape.workflows.deliver import OutputOptions
         from ushape.workflows.extras import Extras

@@ -43,6 +43,13 @@ def listening(*, as_json: bool = False) -> Iterator[Listener]:
         yield PlainLines()
 
 
+def tell_wait(what: str) -> None:
+    """Say on a terminal what takes the next seconds; results, and what a program reads, stay as they are."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{what}\n")
+        sys.stderr.flush()
+
+
 def print_json(data: Any) -> None:
     """Print data as JSON; what is not finite becomes null."""
     sys.stdout.write(json.dumps(_finite(data), indent=2) + "\n")
