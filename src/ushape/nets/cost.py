@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -93,9 +94,20 @@ def measure_cost(config: UNetConfig, space: Sequence[int]) -> Cost:
     ('conv 3x3, instance norm, leaky ReLU', 36864)
     """
     with torch.device("meta"):
-        net = UNet(config)
+        with NoStart():
+            net = UNet(config)
         image = torch.zeros(1, config.in_channels, *space)
         return Cost(trace_rows(net, image), count_activations(net, image))
+
+
+class NoStart(TorchFunctionMode):
+    """Draw no weights: on the meta device they have no numbers, and torch would import its compiler to draw none."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Leave a tensor as it is where it would be filled with random numbers."""
+        if func in (nn.init.kaiming_normal_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def trace_rows(net: UNet, image: Tensor) -> tuple[Row, ...]:
@@ -145,6 +157,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.macs: Counter[str] = Counter()
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.fields: dict[str, Field] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled: torch need not import its compiler, for a second, to leave this class out."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation and note it."""
