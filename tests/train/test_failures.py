@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from tests.train.tiny import Heard, fit_tiny, weights
 
-from ushape.core.errors import ConfigError, DataError, OutputError, TrainingError
+from ushape.core.errors import ConfigError, DataError, Interrupted, OutputError, TrainingError
 from ushape.core.labels import Labels
 from ushape.train import module
 from ushape.train.run_folder import RunFolder
@@ -122,7 +122,7 @@ def test_a_failed_start_leaves_no_folder_behind(blobs: Path, tmp_path: Path, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training_module, "make_parts", fail)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="nothing is trained yet"):
         fit_tiny(blobs, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -146,7 +146,7 @@ def test_a_place_that_is_taken_is_refused_and_stays_as_it_is(blobs: Path, tmp_pa
         ({"loss.class_weights": [1, 2, 3]}, r"loss\.class_weights needs 2 numbers, one per class, or none"),
         ({"train.optim.optimizer": "sgd", "train.optim.momentum": 0}, "nesterov needs a momentum above 0"),
         ({"patches.size": [32]}, r"patches\.size needs 2 numbers"),
-        ({"net.in_channels": 3}, r"net\.in_channels must be data\.channels, 1"),
+        ({"net.in_channels": 3}, r"leave net\.in_channels out, got 3; the data has 1 channel"),
     ],
 )
 def test_a_recipe_that_contradicts_itself_is_refused_before_anything_is_written(
