@@ -39,6 +39,9 @@ def test_json_comes_back_and_what_is_none_is_told(tmp_path: Path) -> None:
     for broken in (path, tmp_path / "none.json"):
         with pytest.raises(DataError, match=rf"{broken.name}: expected a JSON file"):
             read_json(broken)
+    write_text(tmp_path / "twice.json", '{"0": {"liver": 1, "vein": 2, "liver": 3}}')
+    with pytest.raises(DataError, match=r"twice\.json: .*, got 'liver' twice in one object; correct it"):
+        read_json(tmp_path / "twice.json")
 
 
 def test_only_temporary_files_are_swept_away(tmp_path: Path) -> None:

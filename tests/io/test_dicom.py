@@ -98,7 +98,8 @@ def test_several_series_are_listed_and_one_is_chosen(tmp_path: Path, packed: boo
         read_dicom(path)
     for choice in ("1.2.4", "flair", "2.4", ".4"):
         assert np.array_equal(read_dicom(path, series=choice).pixels[0], VALUES[:4] + 1)
-        assert [one.uid for one in find_series(path, choice)] == ["1.2.4"]
+        assert {word: one.uid for word, one in find_series(path, choice).items()} == {"flair": "1.2.4"}
+        assert [(pair.name, pair.series) for pair in find_inputs(path, series=choice)] == [("s_flair", "1.2.4")]
     with pytest.raises(DataError, match=r"expected a series '1\.2', got only .* give a UID, its end, or a part"):
         read_dicom(path, series="1.2")
     with pytest.raises(DataError, match="expected a series 'T2', got only"):
@@ -113,7 +114,7 @@ def test_folders_zips_and_parents_of_series_can_be_predicted(tmp_path: Path) -> 
     assert [path.name for path in find_images(tmp_path / "all")] == ["p1.zip", "p2", "p10"]
     assert find_images(tmp_path / "all" / "p2") == [tmp_path / "all" / "p2"]
     (pair,) = find_inputs(tmp_path / "all" / "p1.zip", series="T1")
-    assert (pair.name, pair.series) == ("p1", "T1")
+    assert (pair.name, pair.series) == ("p1", "1.2.3")
     assert load_case(pair).space == VALUES.shape
 
 

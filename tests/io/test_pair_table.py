@@ -68,6 +68,7 @@ def test_without_masks_rows_are_there_to_be_predicted(tmp_path: Path) -> None:
     folder = write(tmp_path, "image,mask\na.png,\nb.png,\n")
     assert [pair.name for pair in find_inputs(folder / "dataset.csv")] == ["a", "b"]
     write(tmp_path / "half", "image,mask\na.png,ma.png\nb.png,\n")
+    assert [pair.name for pair in find_inputs(tmp_path / "half")] == ["a", "b"]
     with pytest.raises(DataError, match=r"a mask for each image, got none for b\.png \(dataset\.csv, row 3\); add"):
         find_dataset(tmp_path / "half")
     told = [str(fault) for fault in check_dataset(tmp_path / "half")]

@@ -93,6 +93,19 @@ def test_masks_of_one_size_in_other_places_are_told_with_their_distance(tmp_path
         evaluate(tmp_path / "masks", tmp_path / "truth")
 
 
+def test_a_mask_whose_axes_run_the_other_way_is_turned(tmp_path: Path) -> None:
+    values = volume(3, (4, 5, 6)) % 3
+    save_nifti(tmp_path / "truth" / "a.nii.gz", values, np.eye(4))
+    away = np.diag([-1.0, 1, 1, 1])
+    away[0, 3] = values.shape[-1] - 1
+    save_nifti(tmp_path / "masks" / "a.nii.gz", values[..., ::-1], away)
+    measuring = Measuring(foreground=True, instances=True)
+    scores = evaluate_folder(EvaluateRequest(tmp_path / "masks", tmp_path / "truth", measuring=measuring)).table
+    assert scores.foreground_dice == 1
+    assert scores.cases[0].instances is not None
+    assert scores.cases[0].instances.aji == 1
+
+
 def test_truth_without_a_prediction_is_left_out_if_that_is_asked_for(blobs: Path, tmp_path: Path) -> None:
     predictions = copy_masks(blobs, tmp_path / "masks")
     for number in (1, 4):

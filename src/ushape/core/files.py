@@ -124,17 +124,26 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        DataError: it is missing, or no JSON.
+        DataError: it is missing, no JSON, or names something twice.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}: expected a JSON file, got {error.msg} (column {error.colno}); "
             f"correct the JSON at line {error.lineno}"
         ) from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a JSON file, got {error}; put it back, or start anew") from error
+        raise DataError(f"{path}: expected a JSON file, got {error}; correct it, put it back, or start anew") from error
+
+
+def _each_once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its items; `json` itself would keep the last of one name, and say nothing."""
+    found = dict(items)
+    if len(found) < len(items):
+        twice = next(name for index, (name, _) in enumerate(items) if name in dict(items[:index]))
+        raise ValueError(f"{twice!r} twice in one object")
+    return found
 
 
 def format_csv(rows: Sequence[Mapping[str, object]], *, head: bool = True) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,14 +73,25 @@ def list_series(path: Path) -> list[Series]:
         return [_describe(slices) for slices in _group(path).values()]
 
 
-def find_series(path: Path, series: str) -> list[Series]:
-    """List the series that a UID, its end, or a part of their description means.
+def find_series(path: Path, series: str) -> dict[str, Series]:
+    """Find the series that a UID, its end, or a part of their description means, each under a word for file names.
+
+    The word is the description, if no other series has the same; else the UID; "" for the only series there is.
 
     Raises:
         MissingExtra, DataError: as `list_series`.
     """
     found = list_series(path)
-    return [one for one in found if one.uid == series] or [one for one in found if one.is_called(series)]
+    meant = [one for one in found if one.uid == series] or [one for one in found if one.is_called(series)]
+    words = Counter(_word(one.description) for one in found)
+    if len(found) == 1:
+        return dict(zip([""], meant, strict=False))
+    return {word if words[word := _word(one.description)] == 1 and word else one.uid: one for one in meant}
+
+
+def _word(description: str) -> str:
+    """Join the words of a description, in lower case, as a part of a file's name."""
+    return "-".join(re.findall(r"\w+", description.lower()))
 
 
 def read_dicom(path: Path, axes: str = "", series: str = "") -> Raster:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ushape.core.errors import DataError
 from ushape.io.cases import fit_channels, load_case
 from ushape.io.dataset_json import DATASET_JSON, read_dataset_json
-from ushape.io.dicom import find_series, holds_dicom, is_dicom_folder
+from ushape.io.dicom import Series, find_series, holds_dicom, is_dicom_folder
 from ushape.io.folders import (
     IMAGE_FOLDERS,
     dataset_folders,
@@ -21,7 +21,7 @@ from ushape.io.folders import (
 )
 from ushape.io.images import READERS, is_readable, is_series, split_name
 from ushape.io.listing import list_files, no_images, show_size
-from ushape.io.pair_table import TABLE_ENDINGS, TABLE_NAMES, read_table
+from ushape.io.pair_table import TABLE_ENDINGS, TABLE_NAMES, list_table, read_table
 from ushape.io.pairs import DatasetFiles, Pair, class_file_labels, refuse, refuse_strays
 
 __all__ = [
@@ -85,23 +85,37 @@ def find_inputs(path: Path, *, channels: int = 1, series: str = "") -> list[Pair
     Args:
         channels: how many the model expects.
         series: which DICOM series to read, by UID, its end, or part of its description; of a folder in which it means
-            but one, that one, else one of each folder in it.
+            but one, that one, else one of each folder in it. Where there are several, cases are named by it too.
     Raises:
         DataError: as `find_images`; or some cases have fewer channels than others.
     """
     table = _table_of(path)
     if table:
-        return list(read_table(table).pairs)
-    chosen = find_series(path, series) if series and holds_dicom(path) else []
+        return list_table(table)
+    chosen = find_series(path, series) if series and holds_dicom(path) else {}
     if len(chosen) == 1:
-        return [Pair(path.name, path, series=chosen[0].uid)]
+        return [_series_pair(path, path.name, chosen)]
     files = find_images(path)
     groups = group_channels(files) or {}
     if groups and max(map(len, groups.values())) == channels:
         short = [group[0] for group in groups.values() if len(group) < channels]
         refuse(short, f"{channels} channels of each case", "fewer", "add the missing channel files")
         return [Pair(name, group[0], channels=group if channels > 1 else ()) for name, group in groups.items()]
-    return [Pair(split_name(file)[0], file, series=series if is_series(file) else "") for file in files]
+    return [_single(file, series) for file in files]
+
+
+def _single(file: Path, series: str) -> Pair:
+    name = split_name(file)[0]
+    chosen = find_series(file, series) if series and is_series(file) else {}
+    if len(chosen) == 1:
+        return _series_pair(file, name, chosen)
+    return Pair(name, file, series=series if is_series(file) else "")  # reading it says which series there are
+
+
+def _series_pair(path: Path, name: str, chosen: dict[str, Series]) -> Pair:
+    """Name the case by its series too, if there are several: the masks of two must not overwrite each other."""
+    ((word, series),) = chosen.items()
+    return Pair(f"{name}_{word}" if word else name, path, series=series.uid)
 
 
 def find_images(path: Path) -> list[Path]:

@@ -16,23 +16,29 @@ from ushape.io.images import mask_pixels, read_raster, split_name
 from ushape.io.listing import show_size
 from ushape.io.raster import Raster
 from ushape.io.segments import SEG, Placed, cover, place_on
+from ushape.io.turns import turn_like
 
 SAME_GRID = 0.1
 """Grids of one size whose corners lie this close, in voxels, are one: below half a voxel no label would change."""
 
 
-def read_label(paths: Sequence[Path], labels: Labels, *, like: Placed | None = None) -> tuple[AnyLabel, Geometry]:
+def read_label(
+    paths: Sequence[Path], labels: Labels, *, like: Placed | None = None, along: Geometry | None = None
+) -> tuple[AnyLabel, Geometry]:
     """Read the mask files of one case as a label, and say where it lies.
 
     Args:
         paths: one file, or one for each class (see `Labels.overlap`).
         like: the grid on which a DICOM-SEG, whose empty slices are left out, is laid; None for the slices it has.
+        along: the grid along whose axes those of the files are turned, see `turn_like`; None leaves them.
     Raises:
         DataError: a file cannot be read, or holds what is no label (see `read_mask` and `Labels.encode`).
         ShapeError: the files do not lie on one grid.
     """
     check_files(paths, labels)
     rasters = [_read_whole(path, like) for path in paths]
+    if along:
+        rasters = [turn_like(raster, along) for raster in rasters]
     first = rasters[0]
     for path, raster in zip(paths, rasters, strict=True):
         size, expected = raster.pixels.shape[1:], first.pixels.shape[1:]
@@ -48,18 +54,18 @@ def read_label(paths: Sequence[Path], labels: Labels, *, like: Placed | None = N
 def read_both(
     first: Sequence[Path], second: Sequence[Path], labels: Labels
 ) -> tuple[tuple[ndarray, Geometry], tuple[ndarray, Geometry]]:
-    """Read two labels of one case as `read_label`; a DICOM-SEG on a grid that holds both.
+    """Read two labels of one case as `read_label`; the second along the first's axes, a DICOM-SEG on a grid of both.
 
     Raises:
         DataError, ShapeError: as `read_label`.
     """
-    both = read_label(first, labels), read_label(second, labels)
-    (label, grid), (other, other_grid) = both
+    label, grid = read_label(first, labels)
+    other, other_grid = read_label(second, labels, along=grid)
     has_segments = any(split_name(path)[1] == SEG for path in (*first, *second))
     if not has_segments or (grid.unit, grid.ndim) != ("mm", 3) or (other_grid.unit, other_grid.ndim) != ("mm", 3):
-        return both
+        return (label, grid), (other, other_grid)
     whole = cover((grid, label.shape[-3:]), (other_grid, other.shape[-3:]))
-    return read_label(first, labels, like=whole), read_label(second, labels, like=whole)
+    return read_label(first, labels, like=whole), read_label(second, labels, like=whole, along=whole[0])
 
 
 def as_label(path: Path, raster: Raster, labels: Labels) -> AnyLabel:

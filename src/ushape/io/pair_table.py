@@ -32,12 +32,7 @@ def read_table(path: Path) -> DatasetFiles:
     Raises:
         DataError: a column is missing or unknown, a row is not complete, a file is not there, or a name comes twice.
     """
-    head, rows = _read_rows(path)
-    columns = [name.lower() for name in head]
-    images, masks = _pick(columns, "image"), _pick(columns, "mask")
-    _check_columns(path, head, images, masks)
-    pairs = [_pair_of(path, number, row, images, masks) for number, row in enumerate(rows, start=2)]
-    _refuse_twice(path, pairs)
+    pairs, rows, images, masks = _read_pairs(path)
     names = [pair.name for pair in pairs]
     known = tuple(pair for pair in pairs if pair.masks)
     missing = tuple(pair.image for pair in pairs if known and not pair.masks)
@@ -50,6 +45,26 @@ def read_table(path: Path) -> DatasetFiles:
         splits=_filled(names, rows, "split"),
         is_listed=True,
     )
+
+
+def list_table(path: Path) -> list[Pair]:
+    """List the cases of a table, those without a mask too.
+
+    Raises:
+        DataError: as `read_table`.
+    """
+    return _read_pairs(path)[0]
+
+
+def _read_pairs(path: Path) -> tuple[list[Pair], list[Row], list[str], list[str]]:
+    """Return the cases, the rows they come from, and the columns of images and of masks."""
+    head, rows = _read_rows(path)
+    columns = [name.lower() for name in head]
+    images, masks = _pick(columns, "image"), _pick(columns, "mask")
+    _check_columns(path, head, images, masks)
+    pairs = [_pair_of(path, number, row, images, masks) for number, row in enumerate(rows, start=2)]
+    _refuse_twice(path, pairs)
+    return pairs, rows, images, masks
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[Row]]:

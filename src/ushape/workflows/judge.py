@@ -9,8 +9,9 @@ from ushape.core.case import Geometry
 from ushape.core.errors import DataError
 from ushape.core.labels import IGNORE, AnyLabel, Labels
 from ushape.io.cases import describe_grid
-from ushape.io.images import read_mask
+from ushape.io.images import mask_pixels, read_mask, read_raster
 from ushape.io.masks import SAME_GRID, read_both
+from ushape.io.turns import turn_like
 from ushape.measure.table import CaseScores, measure_instances, measure_surfaces, score_case
 from ushape.predict.postprocess import components
 
@@ -60,7 +61,15 @@ def judge_case(judged: Judged, labels: Labels, measuring: Measuring) -> CaseScor
     scores = score_case(guess, truth, classes=labels.scored, spacing=grid.spacing, unit=grid.unit, name=judged.name)
     near = {"tolerance": measuring.tolerance, "boundary_tolerance": measuring.boundary_tolerance}
     scores = measure_surfaces(scores, guess, truth, **near)
-    return _judge_objects(scores, judged, guess, truth, measuring) if measuring.instances else scores
+    if not measuring.instances:
+        return scores
+    if measuring.components:
+        objects = components(guess > 0)[0]
+    else:
+        objects = mask_pixels(judged.predicted[0], turn_like(read_raster(judged.predicted[0]), grid))
+    true = read_mask(judged.true[0]).astype("int64")
+    true[truth == IGNORE] = IGNORE
+    return measure_instances(scores, objects, true)
 
 
 def read_case(judged: Judged, labels: Labels) -> tuple[AnyLabel, AnyLabel, Geometry]:
@@ -80,12 +89,3 @@ def read_case(judged: Judged, labels: Labels) -> tuple[AnyLabel, AnyLabel, Geome
             "export the one that does not lie on its image's grid again"
         )
     return guess, true, grid
-
-
-def _judge_objects(
-    scores: CaseScores, judged: Judged, guess: AnyLabel, truth: AnyLabel, measuring: Measuring
-) -> CaseScores:
-    objects = components(guess > 0)[0] if measuring.components else read_mask(judged.predicted[0])
-    true = read_mask(judged.true[0]).astype("int64")
-    true[truth == IGNORE] = IGNORE
-    return measure_instances(scores, objects, true)
