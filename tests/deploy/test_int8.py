@@ -105,6 +105,16 @@ def test_every_convolution_is_quantised_unless_it_is_kept(graph: Any, windows: l
     assert in_float(quantise_static(graph, windows, [kept])) == {kept}
 
 
+def test_one_odd_window_does_not_widen_the_range_of_all(graph: Any, windows: list[np.ndarray]) -> None:
+    def widest(quantised: Any) -> float:
+        scales = [each for each in quantised.graph.initializer if each.name.endswith("_scale") and not each.dims]
+        return max(float(onnx.numpy_helper.to_array(each)) for each in scales)
+
+    usual = windows * 5
+    odd = quantise_static(graph, [*usual, windows[0] * 100], [])
+    assert widest(odd) / widest(quantise_static(graph, usual, [])) < 10
+
+
 def test_openvino_quantises_behind_paddings_so_that_what_reads_them_is_in_integers(
     graph: Any, windows: list[np.ndarray]
 ) -> None:

@@ -116,6 +116,7 @@ def quantise_static(graph: Any, windows: Sequence[ndarray], kept: Sequence[str])
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=list(kept),
+            extra_options={"CalibMovingAverage": True},  # one odd image must not widen the range of all
         )
         return onnx.load(str(path))
 

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -93,20 +92,29 @@ def measure_cost(config: UNetConfig, space: Sequence[int]) -> Cost:
     >>> cost.rows[0].operation, cost.rows[0].macs
     ('conv 3x3, instance norm, leaky ReLU', 36864)
     """
-    with torch.device("meta"):
-        with NoStart():
-            net = UNet(config)
+    with torch.device("meta"), NoNumbers():
+        net = UNet(config)
         image = torch.zeros(1, config.in_channels, *space)
         return Cost(trace_rows(net, image), count_activations(net, image))
 
 
-class NoStart(TorchFunctionMode):
-    """Draw no weights: on the meta device they have no numbers, and torch would import its compiler to draw none."""
+class NoNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Answer with shapes where torch would import its compiler to work out numbers that no tensor here has."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Leave a tensor as it is where it would be filled with random numbers."""
-        if func in (nn.init.kaiming_normal_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_):
-            return args[0] if args else kwargs["tensor"]
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Tell torch not to import its compiler to leave this class out either."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Leave weights as they are; give images their new size; let batch norm keep two numbers for each channel."""
+        if func.overloadpacket in (torch.ops.aten.normal_, torch.ops.aten.uniform_):
+            return args[0]
+        if func.overloadpacket is torch.ops.aten.native_batch_norm:
+            image = args[0]
+            return torch.empty_like(image), *(image.new_empty(image.shape[1]) for _ in range(2))
+        if func in (torch.ops.aten.upsample_bilinear2d.default, torch.ops.aten.upsample_trilinear3d.default):
+            return args[0].new_empty((*args[0].shape[:2], *args[1]))
         return func(*args, **(kwargs or {}))
 
 
