@@ -1,11 +1,14 @@
 """The layer table against arithmetic, and against what gradients reach."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from ushape.core.errors import ShapeError
+from ushape.nets import shapes
 from ushape.nets.blocks import BlockConfig
 from ushape.nets.cost import measure_cost
 from ushape.nets.presets import preset
@@ -92,6 +95,23 @@ def test_the_activations_counted_are_those_that_autograd_keeps() -> None:
     kept = image + first + pooled + second + joined + last + logits
     assert measure_cost(config, (16, 16)).activation_bytes == 4 * kept
     assert up == first  # only its copy within the concatenation is kept
+
+
+@pytest.mark.parametrize("name", ["attention-3d", "transunet", "vgg16", "se", "nnunet-3d"])
+def test_shapes_known_here_are_those_that_torch_works_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = preset(name)
+    size = (48,) * config.ndim
+    cost = measure_cost(config, size)
+    monkeypatch.setattr(shapes, "SHAPES", {})
+    assert measure_cost(config, size) == cost
+
+
+def test_the_cost_of_a_volume_is_worked_out_without_the_compiler() -> None:
+    code = (
+        "import sys; from ushape.nets.cost import measure_cost; from ushape.nets.presets import preset;"
+        "measure_cost(preset('attention-3d'), (32, 32, 32)); assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_size_that_does_not_fit_is_refused() -> None:

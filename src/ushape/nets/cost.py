@@ -25,6 +25,7 @@ from ushape.nets.config import UNetConfig
 from ushape.nets.describe import ROWS, SILENT, describe
 from ushape.nets.field import RULES, Field, Rule, see_itself, unchanged
 from ushape.nets.join import ShuffleUp
+from ushape.nets.shapes import ShapesOnly
 from ushape.nets.unet import UNet
 
 FLOPS: Mapping[Any, Callable[..., int]] = flop_registry
@@ -92,30 +93,10 @@ def measure_cost(config: UNetConfig, space: Sequence[int]) -> Cost:
     >>> cost.rows[0].operation, cost.rows[0].macs
     ('conv 3x3, instance norm, leaky ReLU', 36864)
     """
-    with torch.device("meta"), NoNumbers():
+    with torch.device("meta"), ShapesOnly():  # type: ignore[no-untyped-call]
         net = UNet(config)
         image = torch.zeros(1, config.in_channels, *space)
         return Cost(trace_rows(net, image), count_activations(net, image))
-
-
-class NoNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Answer with shapes where torch would import its compiler to work out numbers that no tensor here has."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Tell torch not to import its compiler to leave this class out either."""
-        return False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Leave weights as they are; give images their new size; let batch norm keep two numbers for each channel."""
-        if func.overloadpacket in (torch.ops.aten.normal_, torch.ops.aten.uniform_):
-            return args[0]
-        if func.overloadpacket is torch.ops.aten.native_batch_norm:
-            image = args[0]
-            return torch.empty_like(image), *(image.new_empty(image.shape[1]) for _ in range(2))
-        if func in (torch.ops.aten.upsample_bilinear2d.default, torch.ops.aten.upsample_trilinear3d.default):
-            return args[0].new_empty((*args[0].shape[:2], *args[1]))
-        return func(*args, **(kwargs or {}))
 
 
 def trace_rows(net: UNet, image: Tensor) -> tuple[Row, ...]:
