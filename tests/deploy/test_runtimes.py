@@ -15,8 +15,10 @@ from tests.test_architecture import WITHOUT_TORCH, run_python
 from ushape.core.errors import ConfigError, MissingExtra, ModelFileError, UshapeError
 from ushape.core.files import read_json
 from ushape.io.images import read_mask
+from ushape.predict import openvino_engine
 from ushape.predict.graph_engine import GraphEngine
 from ushape.predict.onnx_engine import OnnxGraph
+from ushape.predict.openvino_engine import open_graph
 from ushape.workflows import speed
 from ushape.workflows.foreign import Foreign
 from ushape.workflows.model import load
@@ -179,6 +181,24 @@ def test_a_graph_of_a_fixed_batch_takes_any_number_of_windows(files: Path, tmp_p
     windows = np.random.default_rng(0).standard_normal((5, 1, 32, 40), dtype=np.float32)
     got = GraphEngine(OnnxGraph(tmp_path / "two.onnx"), 2)(windows)
     assert np.abs(got - GraphEngine(OnnxGraph(files / "model.onnx"), 2)(windows)).max() < 1e-5
+
+
+def test_openvino_compiles_for_the_first_shapes_only_and_gives_the_same_for_any(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, rng = [], np.random.default_rng(0)
+    plain = openvino_engine.compile_model
+
+    def compile_noted(model: object, *rest: object) -> object:
+        compiled.append(str(model.input(0).partial_shape))  # type: ignore[attr-defined]
+        return plain(model, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(openvino_engine, "compile_model", compile_noted)
+    graph, other = open_graph(files / "model.xml", "fp32", 1), OnnxGraph(files / "model.onnx")
+    for size in (16, 17, 18, 19, 20, 16):
+        windows = rng.standard_normal((1, 1, size, 24), dtype=np.float32)
+        assert np.abs(graph.run(windows) - other.run(windows)).max() < 1e-4
+    assert compiled == ["[1,1,16,24]", "[1,1,17,24]", "[1,1,18,24]", "[?,1,?,?]"]
 
 
 def test_info_tells_of_exported_files_without_torch(files: Path) -> None:

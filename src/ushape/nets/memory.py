@@ -230,15 +230,15 @@ def count_bytes(tensor: Tensor) -> int:
 
 
 def _forward_workspace(args: Sequence[Any], results: Sequence[Any]) -> int:
-    """Count the blocked copies of oneDNN: of input and output, then, the input's gone, beside the output itself."""
-    image = args[0]
-    return max(count_bytes(image), count_bytes(results[0])) if _is_blocked(image) else 0
+    """Count the blocked copies of oneDNN: of the weights; of input and output, the input's gone by then."""
+    image, weight = args[:2]
+    return count_bytes(weight) + (max(count_bytes(image), count_bytes(results[0])) if _is_blocked(image) else 0)
 
 
 def _backward_workspace(args: Sequence[Any], _: Sequence[Any]) -> int:
-    """Count the blocked copies of the gradient and of the input, from which the weights' gradient comes."""
-    gradient, image = args[:2]
-    return count_bytes(gradient) + count_bytes(image) if _is_blocked(image) else 0
+    """Count the blocked copies of the weights' gradient, and of what it comes from: input and gradient."""
+    gradient, image, weight = args[:3]
+    return count_bytes(weight) + (count_bytes(gradient) + count_bytes(image) if _is_blocked(image) else 0)
 
 
 def _is_blocked(image: Tensor) -> bool:

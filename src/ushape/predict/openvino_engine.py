@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,30 @@ from ushape.core.errors import ModelFileError
 from ushape.core.exported import ExportPrecision
 from ushape.predict.runtimes import import_openvino
 
+Shape = tuple[int, ...]
+
 HINTS: dict[ExportPrecision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 """What OpenVINO computes in where a layer is not quantised; a CPU without f16 takes float32 for it."""
 
 
-class OpenVinoGraph:
-    """A compiled model of OpenVINO; `compile_model` makes one of a file."""
+SHAPES = 3
+"""For how many shapes of windows a graph is compiled anew, each with its own copy of the weights."""
 
-    def __init__(self, compiled: Any, name: str = "model") -> None:
-        self._compiled, self._where, out = compiled, name, compiled.output(0).partial_shape
-        self.inputs = tuple(axis.get_length() if axis.is_static else 0 for axis in compiled.input(0).partial_shape)
+
+class OpenVinoGraph:
+    """A graph in OpenVINO, compiled for each of the first few shapes that it meets.
+
+    A graph for one shape is a third faster than one for all: paddings that add nothing fall away, and layouts are
+    chosen once. Further shapes share one that takes any.
+
+    Args:
+        compile_for: returns a compiled model for windows of a shape, None: of any shape.
+    """
+
+    def __init__(self, model: Any, compile_for: Callable[[Shape | None], Any], name: str = "model") -> None:
+        self._compile, self._where, out = compile_for, name, model.output(0).partial_shape
+        self._compiled: dict[Shape | None, Any] = {}
+        self.inputs = tuple(axis.get_length() if axis.is_static else 0 for axis in model.input(0).partial_shape)
         self.outputs = out[1].get_length() if len(out) > 1 and out[1].is_static else 0
 
     def run(self, windows: Float[ndarray, "b channels *window"]) -> Float[ndarray, "b outputs *inner"]:
@@ -34,12 +48,36 @@ class OpenVinoGraph:
             ModelFileError: the graph does not take these windows.
         """
         try:
-            return np.array(self._compiled(windows)[0])
+            return np.array(self._choose(windows.shape)(windows)[0])
         except RuntimeError as error:
             raise ModelFileError(
                 f"{self._where}: cannot be run on windows of shape {windows.shape} ({_last_line(error)}); "
                 "export the model again"
             ) from error
+
+    def _choose(self, shape: Shape) -> Any:
+        key = shape if shape in self._compiled or len(self._compiled) < SHAPES else None
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(key)
+        return self._compiled[key]
+
+
+def open_graph(path: Path, precision: ExportPrecision, threads: int) -> OpenVinoGraph:
+    """Open an OpenVINO or ONNX file.
+
+    Raises:
+        MissingExtra: OpenVINO is not installed.
+        ModelFileError: the file is missing or damaged; when it is run, too: the CPU lacks an operator of it.
+    """
+    model = read_model(path)
+
+    def compile_for(shape: Shape | None) -> Any:
+        shaped = model.clone()
+        if shape:
+            shaped.reshape(list(shape))
+        return compile_model(shaped, precision, threads, str(path))
+
+    return OpenVinoGraph(model, compile_for, str(path))
 
 
 def compile_model(model: Any, precision: ExportPrecision, threads: int, where: str) -> Any:

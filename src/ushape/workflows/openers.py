@@ -9,7 +9,7 @@ from ushape.core.cores import usable_cores
 from ushape.core.exported import ExportPrecision
 from ushape.predict.graph_engine import GraphEngine
 from ushape.predict.onnx_engine import OnnxGraph
-from ushape.predict.openvino_engine import OpenVinoGraph, compile_model, read_model
+from ushape.predict.openvino_engine import open_graph
 
 Margin = tuple[int, ...]
 
@@ -21,8 +21,7 @@ def open_onnx(path: Path, classes: int, margin: Margin, _: ExportPrecision) -> G
 
 def open_openvino(path: Path, classes: int, margin: Margin, precision: ExportPrecision) -> GraphEngine:
     """Open an OpenVINO or ONNX file in OpenVINO."""
-    compiled = compile_model(read_model(path), precision, usable_cores(), str(path))
-    return GraphEngine(OpenVinoGraph(compiled, str(path)), classes, margin=margin)
+    return GraphEngine(open_graph(path, precision, usable_cores()), classes, margin=margin)
 
 
 OPENERS: dict[str, Callable[[Path, int, Margin, ExportPrecision], GraphEngine]] = {

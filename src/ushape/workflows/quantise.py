@@ -74,7 +74,7 @@ class Quantiser:
         margin, classes = window_margin(self.stored.recipe), self.stored.recipe.data.labels.count
 
         def dice(compiled: Any) -> float:
-            return self.trials.score(GraphEngine(OpenVinoGraph(compiled), classes, margin=margin))
+            return self.trials.score(GraphEngine(OpenVinoGraph(compiled, lambda _: compiled), classes, margin=margin))
 
         return quantise_openvino(graph, self.trials.windows(self.stored.reference()), dice, promise)
 
