@@ -7,7 +7,17 @@ from torch.nn import functional as F
 
 from ushape.core.layout import lay_out_images
 from ushape.nets.blocks import BlockConfig
-from ushape.nets.memory import WORKSPACES, Numerics, Upkeep, Watcher, cheapest_loss, prediction_peak, step_peak
+from ushape.nets.memory import (
+    MAPPED,
+    WORKSPACES,
+    Numerics,
+    Upkeep,
+    Watcher,
+    cheapest_loss,
+    count_bytes,
+    prediction_peak,
+    step_peak,
+)
 from ushape.nets.presets import preset
 from ushape.nets.unet import UNet, UNetConfig
 
@@ -34,8 +44,9 @@ def measure_live(config: UNetConfig, shape: tuple[int, ...], numerics: Numerics)
             loss = cross_entropy(net, image)
         optimizer.zero_grad()
         loss.backward()
+        watcher.note([max(map(count_bytes, net.parameters()))] * 2)
         del state
-    return watcher.peak
+    return watcher.tensors
 
 
 CASES = {
@@ -61,11 +72,11 @@ PLAIN = UNetConfig(widths=(4, 8), block=BlockConfig(norm="none", convs=1, activa
 
 
 def test_the_peak_of_a_small_prediction_is_what_arithmetic_gives() -> None:
-    """It is in the last block: its input and output live, and the levels of the encoder and what was joined."""
+    """It is in the last block: its input and output live, the levels of the encoder, and a copy of its weights."""
     weights = sum(weight.numel() for weight in UNet(PLAIN).parameters())
     image, first, second, up, joined, last = (times * 64 * 64 for times in (1, 4, 8 / 4, 4, 8, 4))
     taken = prediction_peak(PLAIN, (1, 1, 64, 64), UNet.forward, Numerics(channels_last=True)).tensors
-    assert taken == 4 * (weights + image + first + second + up + joined + last)
+    assert taken == 4 * (weights + image + first + second + up + joined + last + 4 * 8 * 9)
 
 
 def test_convolutions_of_plain_layout_copy_their_tensors() -> None:
@@ -74,6 +85,17 @@ def test_convolutions_of_plain_layout_copy_their_tensors() -> None:
         for last in (False, True)
     )
     assert usual >= last + 4 * (8 + 4) * 64 * 64  # of the join's result and its block's
+
+
+def test_the_heap_keeps_what_is_freed_and_large_blocks_do_not() -> None:
+    with Watcher({}) as watcher:
+        small = torch.empty(MAPPED // 2, dtype=torch.uint8)
+        del small
+        large = torch.empty(MAPPED, dtype=torch.uint8)
+        del large
+        last = torch.empty(MAPPED // 4, dtype=torch.uint8)
+        del last
+    assert (watcher.tensors, watcher.heap, watcher.resident) == (MAPPED, MAPPED // 2, MAPPED + MAPPED // 2)
 
 
 def test_what_is_kept_beside_the_network_counts() -> None:

@@ -23,8 +23,8 @@ from ushape.nets.unet import UNet
 
 Run = Callable[[UNet, Tensor], Tensor]
 """What is done with a network and a batch of images, (b, channels, *space): it ends in a loss."""
-Workspace = Callable[[Sequence[Any], Sequence[Any]], int]
-"""Bytes that an operation takes for itself, from its arguments and its results."""
+Workspace = Callable[[Sequence[Any], Sequence[Any]], list[int]]
+"""The bytes of each block that an operation takes for itself, from its arguments and its results."""
 
 
 @dataclass(frozen=True)
@@ -44,38 +44,21 @@ class Numerics:
 
 @dataclass(frozen=True)
 class Peak:
-    """The bytes of tensors at the moment when there are most of them.
+    """The most bytes at one moment.
 
     Attributes:
-        lasting: of weights, and what optimiser and average keep.
-        passing: of all else, the workspaces of convolutions included.
-        holes: share of `passing` that the C library has got back and holds between blocks in use; 0 on a GPU.
+        tensors: that are in use, workspaces of convolutions included.
+        total: that are taken: on a CPU also those that the C library has got back and holds.
     """
 
-    lasting: int
-    passing: int
-    holes: float
-
-    @property
-    def tensors(self) -> int:
-        """All bytes that are in use."""
-        return self.lasting + self.passing
-
-    @property
-    def total(self) -> int:
-        """All bytes that are taken: on a CPU also those that the C library has got back and holds.
-
-        >>> Peak(lasting=100, passing=200, holes=0.1).total, Peak(lasting=100, passing=200, holes=0.0).total
-        (420, 300)
-        """
-        top = min(HEAP_TOP, self.passing // 2) if self.holes else 0
-        return self.tensors + top + round(self.passing * self.holes)
+    tensors: int
+    total: int
 
 
-HEAP_TOP = 64 * 2**20
-"""Freed memory that glibc keeps at the end of its heap: twice the 32 MiB from which blocks are mapped one by one."""
-HOLES = {False: 0.18, True: 0.1}
-"""Whether the channels lie last to the share of holes, as benchmarks/memory.py finds it: workspaces leave more."""
+MAPPED = 32 * 2**20
+"""Blocks from this size on glibc takes from the system one by one, and gives back; all others share a heap."""
+HOLES = 0.1
+"""Share of the heap that lies between blocks in use, as benchmarks/memory.py finds it."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +67,12 @@ class Upkeep:
 
     Attributes:
         copies: numbers that optimiser and average keep for each trained weight.
+        passing: numbers that the optimiser makes for each weight while it changes that.
         accumulates: whether gradients of several steps are added up, so that the old ones stay during a step.
     """
 
     copies: int = 2
+    passing: int = 2
     accumulates: bool = False
 
 
@@ -118,7 +103,7 @@ def step_peak(config: UNetConfig, shape: Sequence[int], run: Run, numerics: Nume
         net = _make(config)
         trained = [weight for weight in net.parameters() if weight.requires_grad]
         kept = [torch.zeros_like(weight) for weight in trained for _ in range(upkeep.copies)]
-        lasting, image = watcher.alive, _make_images(shape, numerics)
+        image = _make_images(shape, numerics)
         for weight in trained:
             weight.grad = torch.zeros_like(weight)
         with _autocast(numerics):
@@ -126,8 +111,9 @@ def step_peak(config: UNetConfig, shape: Sequence[int], run: Run, numerics: Nume
         if not upkeep.accumulates:
             net.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        watcher.note([max(map(count_bytes, trained), default=0)] * upkeep.passing)
         del loss, kept
-    return make_peak(lasting, watcher.peak, numerics)
+    return watcher.peak(numerics)
 
 
 def prediction_peak(
@@ -144,16 +130,11 @@ def prediction_peak(
     """
     with watch_memory(numerics) as watcher, torch.inference_mode():
         net = _make(config)
-        lasting, image = watcher.alive, _make_images(shape, numerics)
+        image = _make_images(shape, numerics)
         with _autocast(numerics):
             out = run(net.eval(), image)
         del out
-    return make_peak(lasting, watcher.peak, numerics)
-
-
-def make_peak(lasting: int, peak: int, numerics: Numerics) -> Peak:
-    """Put a peak together from what was counted."""
-    return Peak(lasting, peak - lasting, HOLES[numerics.channels_last] if numerics.device == "cpu" else 0.0)
+    return watcher.peak(numerics)
 
 
 def _make(config: UNetConfig) -> UNet:
@@ -188,12 +169,15 @@ class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count the bytes of storages that live, and the most there were at once.
 
     Attributes:
-        peak: workspaces included.
+        tensors: the most bytes that lived, workspaces included.
+        heap: the most bytes that lived in blocks of the heap, which does not shrink when they are freed.
+        resident: the most that the heap, as large as it was until then, and all larger blocks took.
     """
 
     def __init__(self, workspaces: dict[Any, Workspace]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.alive, self.peak = 0, 0
+        self.tensors, self.heap, self.resident = 0, 0, 0
+        self._small, self._large = 0, 0
         self._workspaces = workspaces
         self._known: set[int] = set()
 
@@ -205,19 +189,38 @@ class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(result, Tensor):
                 self._add(result.untyped_storage())
         workspace = self._workspaces.get(func.overloadpacket)
-        self.peak = max(self.peak, self.alive + (workspace(args, results) if workspace else 0))
+        self.note(workspace(args, results) if workspace else [])
         return out
+
+    def peak(self, numerics: Numerics) -> Peak:
+        """Return what was found, for a device."""
+        taken = self.resident + round(HOLES * self.heap) if numerics.device == "cpu" else self.tensors
+        return Peak(self.tensors, taken)
 
     def _add(self, storage: torch.UntypedStorage) -> None:
         key, size = id(storage), storage.nbytes()
         if key not in self._known:  # else a view, or written in place
             self._known.add(key)
-            self.alive += size
+            self._count(size)
             weakref.finalize(storage, self._remove, key, size)
 
     def _remove(self, key: int, size: int) -> None:
         self._known.discard(key)
-        self.alive -= size
+        self._count(-size)
+
+    def _count(self, change: int) -> None:
+        if abs(change) < MAPPED:
+            self._small += change
+        else:
+            self._large += change
+
+    def note(self, passing: Sequence[int]) -> None:
+        """Count blocks that live for this moment only."""
+        small = self._small + sum(size for size in passing if size < MAPPED)
+        large = self._large + sum(size for size in passing if size >= MAPPED)
+        self.heap = max(self.heap, small)
+        self.tensors = max(self.tensors, small + large)
+        self.resident = max(self.resident, self.heap + large)
 
 
 def count_bytes(tensor: Tensor) -> int:
@@ -229,16 +232,17 @@ def count_bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _forward_workspace(args: Sequence[Any], results: Sequence[Any]) -> int:
-    """Count the blocked copies of oneDNN: of the weights; of input and output, the input's gone by then."""
+def _forward_workspace(args: Sequence[Any], results: Sequence[Any]) -> list[int]:
+    """List the blocked copies of oneDNN: of the weights; of input and output, the input's gone by then."""
     image, weight = args[:2]
-    return count_bytes(weight) + (max(count_bytes(image), count_bytes(results[0])) if _is_blocked(image) else 0)
+    copies = [max(count_bytes(image), count_bytes(results[0]))] if _is_blocked(image) else []
+    return [count_bytes(weight), *copies]
 
 
-def _backward_workspace(args: Sequence[Any], _: Sequence[Any]) -> int:
-    """Count the blocked copies of the weights' gradient, and of what it comes from: input and gradient."""
+def _backward_workspace(args: Sequence[Any], _: Sequence[Any]) -> list[int]:
+    """List the blocked copies of the weights' gradient, and of what it comes from: input and gradient."""
     gradient, image, weight = args[:3]
-    return count_bytes(weight) + (count_bytes(gradient) + count_bytes(image) if _is_blocked(image) else 0)
+    return [count_bytes(each) for each in ((weight, gradient, image) if _is_blocked(image) else (weight,))]
 
 
 def _is_blocked(image: Tensor) -> bool:

@@ -52,7 +52,7 @@ class Muon(optim.Optimizer):
 
     def _turn(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
         """Return an orthogonal update as large as Adam's."""
-        moving = state.setdefault("first", torch.zeros_like(gradient)).lerp_(gradient, 1 - group["momentum"])
+        moving = _kept(state, "first", gradient).lerp_(gradient, 1 - group["momentum"])
         matrix = orthogonal(gradient.lerp(moving, group["momentum"]).flatten(1))
         return matrix.view_as(gradient).mul_(ADAM_SIZE * max(matrix.shape) ** 0.5)
 
@@ -60,9 +60,17 @@ class Muon(optim.Optimizer):
         """Return Adam's update."""
         first, second = group["betas"]
         state["step"] = step = state.get("step", 0) + 1
-        mean = state.setdefault("first", torch.zeros_like(gradient)).lerp_(gradient, 1 - first)
-        square = state.setdefault("second", torch.zeros_like(gradient)).lerp_(gradient.square(), 1 - second)
+        mean = _kept(state, "first", gradient).lerp_(gradient, 1 - first)
+        square = _kept(state, "second", gradient).lerp_(gradient.square(), 1 - second)
         return mean / (1 - first**step) / ((square / (1 - second**step)).sqrt() + 1e-8)
+
+
+def _kept(state: dict[str, Any], name: str, like: Tensor) -> Tensor:
+    """Return a tensor of the state; at first it is zero."""
+    if name not in state:
+        state[name] = torch.zeros_like(like)
+    found: Tensor = state[name]
+    return found
 
 
 def is_matrix(weight: Tensor) -> bool:

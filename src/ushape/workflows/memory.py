@@ -18,8 +18,8 @@ from ushape.train.probe import AUTOCAST, MachineFacts
 from ushape.train.step import compute_loss
 
 GIB = 2**30
-COPIES = {"adamw": 2, "adam": 2, "muon": 1, "sgd": 1}
-"""Numbers that an optimiser keeps for each weight."""
+UPKEEP = {"adamw": (2, 2), "adam": (2, 2), "muon": (1, 3), "sgd": (1, 1)}
+"""How many numbers an optimiser keeps for each weight, and how many it makes while it changes one."""
 
 
 def estimate_step(recipe: Recipe, device: str) -> int:
@@ -38,8 +38,9 @@ def estimate_step(recipe: Recipe, device: str) -> int:
 
     train = recipe.train
     numerics = Numerics(device, AUTOCAST.get(train.precision), train.layout == "channels_last")
-    copies = COPIES[train.optim.optimizer] + (1 if train.average else 0)
-    return step_peak(recipe.net, shape, run, numerics, Upkeep(copies, train.accumulate > 1)).total
+    copies, passing = UPKEEP[train.optim.optimizer]
+    upkeep = Upkeep(copies + (1 if train.average else 0), passing, accumulates=train.accumulate > 1)
+    return step_peak(recipe.net, shape, run, numerics, upkeep).total
 
 
 def estimate_prediction(recipe: Recipe, shape: Sequence[int], device: str, precision: Precision) -> int:
