@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
+from tests.deploy.conftest import write_random
 
 from ushape.core.errors import ModelFileError
+from ushape.core.model_file import read_weights
 from ushape.workflows.model import load
+from ushape.workflows.stored import read_model
 
 
 @pytest.mark.parametrize(
@@ -25,3 +29,14 @@ def test_a_missing_model_is_told_with_what_to_give(tmp_path: Path) -> None:
         load(tmp_path / "nowhere.safetensors")
     with pytest.raises(ModelFileError, match=r"model\.safetensors: expected a model file"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("attention", ["none", "cbam"])
+def test_a_model_is_read_without_drawing_weights_first(tmp_path: Path, attention: str) -> None:
+    path = write_random(tmp_path / "model.safetensors", {"net.block.attention": attention})
+    before = torch.get_rng_state()
+    (net,) = read_model(path).nets
+    assert torch.equal(torch.get_rng_state(), before)
+    stored = read_weights(path)
+    assert all(torch.equal(value, stored[name]) for name, value in net.state_dict().items())
+    assert all(weight.requires_grad for weight in net.parameters())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ushape.nets.ndim import BATCH_NORMS, PLAIN_CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from ushape.nets.norm import InstanceNorm
@@ -18,6 +19,22 @@ class StartsNeutral(Protocol):
     def start_neutral(self) -> None:
         """Set them."""
         ...
+
+
+class Undrawn(TorchFunctionMode):
+    """Leave weights as memory has them while a network is built: they are about to be loaded."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do nothing to a parameter that would be filled or drawn."""
+        given = kwargs or {}
+        first = args[0] if args else given.get("tensor")
+        if isinstance(first, nn.Parameter) and getattr(func, "__name__", "") in DRAWING:
+            return first
+        return func(*args, **given)
+
+
+DRAWING = ("kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_", "erfinv_", "mul_", "add_", "clamp_")
+"""What fills a tensor with its first numbers, by any of torch's recipes."""
 
 
 def initialise(module: nn.Module) -> None:

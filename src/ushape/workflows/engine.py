@@ -8,15 +8,31 @@ from operator import le, mul
 from torch import nn
 
 from ushape.core.errors import ConfigError
+from ushape.core.layout import lay_out
+from ushape.nets.ndim import PLAIN_CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from ushape.nets.sizes import valid_sizes
 from ushape.plan.recipe import Recipe
-from ushape.predict.torch_engine import TorchEngine, default_precision
+from ushape.predict.torch_engine import AUTOCAST, TorchEngine, default_precision
 
 
 def make_engine(net: nn.Module, recipe: Recipe, device: str) -> TorchEngine:
     """Wrap a network for prediction, in the precision that is fast on the device."""
     margin, count = window_margin(recipe), recipe.data.labels.count
     return TorchEngine(net, count, margin=margin, device=device, precision=default_precision(device))
+
+
+def settle(engine: TorchEngine, ndim: int) -> TorchEngine:
+    """Bring the weights into the layout and precision of the engine, which else is done anew for every window.
+
+    The network is good for prediction only from then on.
+    """
+    if engine.device.type == "cpu":
+        lay_out(engine.net, ndim)
+    if engine.precision in AUTOCAST:
+        for layer in engine.net.modules():
+            if isinstance(layer, (*PLAIN_CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, nn.Linear)):
+                layer.to(AUTOCAST[engine.precision])
+    return engine
 
 
 def window_margin(recipe: Recipe) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ushape.core.errors import ModelFileError
 from ushape.core.model_file import ModelHeader, read_header, read_weights, split_members
+from ushape.nets.init import Undrawn
 from ushape.nets.unet import UNet
 from ushape.plan.recipe import Recipe, read_recipe
 from ushape.predict.torch_engine import TorchEngine
@@ -48,9 +49,10 @@ def read_model(file: Path) -> StoredModel:
 
 def _build_members(recipe: Recipe, members: Sequence[Mapping[str, Tensor]], file: Path) -> Iterator[nn.Module]:
     for weights in members:
-        net = UNet(recipe.net)
+        with Undrawn():
+            net = UNet(recipe.net)
         try:
-            net.load_state_dict(weights)
+            net.load_state_dict(weights, assign=True)
         except RuntimeError as error:
             raise ModelFileError(f"{file}: the weights do not fit the recipe ({error}); copy the file again") from error
         yield net.eval()
