@@ -141,13 +141,15 @@ def predict(recipe: Any, device: str) -> tuple[float, Callable[[], None]]:
 
     from ushape.nets.unet import UNet
     from ushape.predict.torch_engine import TorchEngine
+    from ushape.workflows.engine import settle
     from ushape.workflows.memory import estimate_prediction
 
     precision = recipe.train.precision
     shape = (recipe.patches.batch, recipe.net.in_channels, *recipe.patches.size)
 
     def act() -> None:
-        engine = TorchEngine(UNet(recipe.net), recipe.net.classes, device=device, precision=precision)
+        net = settle(UNet(recipe.net).to(device), recipe.net.ndim, device, precision)
+        engine = TorchEngine(net, recipe.net.classes, device=device, precision=precision)
         windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         for _ in range(STEPS):
             engine(windows)

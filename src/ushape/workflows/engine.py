@@ -5,14 +5,18 @@ from __future__ import annotations
 from itertools import accumulate
 from operator import le, mul
 
+import torch
 from torch import nn
 
 from ushape.core.errors import ConfigError
-from ushape.core.layout import lay_out
+from ushape.core.layout import CHANNELS_LAST
 from ushape.nets.ndim import PLAIN_CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from ushape.nets.sizes import valid_sizes
 from ushape.plan.recipe import Recipe
-from ushape.predict.torch_engine import AUTOCAST, TorchEngine, default_precision
+from ushape.predict.torch_engine import AUTOCAST, Precision, TorchEngine, default_precision
+
+IN_AUTOCAST = (*PLAIN_CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, nn.Linear)
+"""The layers whose weights autocast would cast in every pass."""
 
 
 def make_engine(net: nn.Module, recipe: Recipe, device: str) -> TorchEngine:
@@ -21,18 +25,26 @@ def make_engine(net: nn.Module, recipe: Recipe, device: str) -> TorchEngine:
     return TorchEngine(net, count, margin=margin, device=device, precision=default_precision(device))
 
 
-def settle(engine: TorchEngine, ndim: int) -> TorchEngine:
-    """Bring the weights into the layout and precision of the engine, which else is done anew for every window.
+def make_settled_engine(net: nn.Module, recipe: Recipe, device: str) -> TorchEngine:
+    """Wrap a network that serves for nothing but prediction, see `settle`."""
+    engine = make_engine(net, recipe, device)
+    settle(engine.net, recipe.net.ndim, device, engine.precision)
+    return engine
+
+
+def settle(net: nn.Module, ndim: int, device: str, precision: Precision) -> nn.Module:
+    """Bring weights, in place, into the layout and precision of prediction, which else is done anew for every window.
 
     The network is good for prediction only from then on.
     """
-    if engine.device.type == "cpu":
-        lay_out(engine.net, ndim)
-    if engine.precision in AUTOCAST:
-        for layer in engine.net.modules():
-            if isinstance(layer, (*PLAIN_CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, nn.Linear)):
-                layer.to(AUTOCAST[engine.precision])
-    return engine
+    innermost = CHANNELS_LAST[ndim + 2] if torch.device(device).type == "cpu" else torch.preserve_format
+    for layer in net.modules():
+        dtype = AUTOCAST.get(precision) if isinstance(layer, IN_AUTOCAST) else None
+        for name, weight in layer.named_parameters(recurse=False):
+            layout = innermost if weight.ndim == ndim + 2 else torch.preserve_format
+            settled = weight.detach().to(dtype or weight.dtype, memory_format=layout)
+            setattr(layer, name, nn.Parameter(settled, requires_grad=False))
+    return net
 
 
 def window_margin(recipe: Recipe) -> tuple[int, ...]:

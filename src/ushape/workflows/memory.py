@@ -16,6 +16,7 @@ from ushape.plan.recipe import Recipe
 from ushape.predict.torch_engine import Precision, torch_probabilities
 from ushape.train.probe import AUTOCAST, MachineFacts
 from ushape.train.step import compute_loss
+from ushape.workflows.engine import settle
 
 GIB = 2**30
 UPKEEP = {"adamw": (2, 2), "adam": (2, 2), "muon": (1, 3), "sgd": (1, 1)}
@@ -47,9 +48,11 @@ def estimate_prediction(recipe: Recipe, shape: Sequence[int], device: str, preci
     """Estimate the bytes of predicting one batch of windows by torch: weights, activations and probabilities."""
     numerics = Numerics(device, AUTOCAST.get(precision), device == "cpu")
     classes = recipe.data.labels.count
-    return prediction_peak(
-        recipe.net, shape, lambda net, image: torch_probabilities(net, image, precision, classes), numerics
-    ).total
+
+    def run(net: UNet, image: Tensor) -> Tensor:
+        return torch_probabilities(settle(net, recipe.net.ndim, device, precision), image, precision, classes)
+
+    return prediction_peak(recipe.net, shape, run, numerics).total
 
 
 def foretell_memory(recipe: Recipe, machine: MachineFacts) -> Message:

@@ -65,11 +65,11 @@ def run_model(file: Path, engine: str, device: str, recipe: Path | None = None) 
 
 
 def _open_torch(source: Source) -> Engine:
-    from ushape.workflows.engine import make_engine, settle
+    from ushape.workflows.engine import make_settled_engine
     from ushape.workflows.stored import read_model
 
     stored = read_model(source.file)
-    engines = [settle(make_engine(net, stored.recipe, source.device), stored.recipe.net.ndim) for net in stored.nets]
+    engines = [make_settled_engine(net, stored.recipe, source.device) for net in stored.nets]
     return Ensemble(engines) if len(engines) > 1 else engines[0]
 
 
