@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ushape.core.layout import lay_out_images
@@ -57,8 +57,8 @@ class Peak:
 
 MAPPED = 32 * 2**20
 """Blocks from this size on glibc takes from the system one by one, and gives back; all others share a heap."""
-HOLES = 0.1
-"""Share of the heap that lies between blocks in use, as benchmarks/memory.py finds it."""
+STEP_HOLES, PREDICTION_HOLES = 0.1, 0.35
+"""Share of the heap that lies between blocks in use, as benchmarks/memory.py --usual finds it."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ def step_peak(config: UNetConfig, shape: Sequence[int], run: Run, numerics: Nume
     >>> one < four < 4 * one
     True
     """
+    draft = _draft(config)
     with watch_memory(numerics) as watcher:
-        net = _make(config)
+        net = _fill(draft)
         trained = [weight for weight in net.parameters() if weight.requires_grad]
         kept = [torch.zeros_like(weight) for weight in trained for _ in range(upkeep.copies)]
         image = _make_images(shape, numerics)
@@ -113,7 +114,7 @@ def step_peak(config: UNetConfig, shape: Sequence[int], run: Run, numerics: Nume
         loss.backward()  # type: ignore[no-untyped-call]
         watcher.note([max(map(count_bytes, trained), default=0)] * upkeep.passing)
         del loss, kept
-    return watcher.peak(numerics)
+    return watcher.peak(numerics, STEP_HOLES)
 
 
 def prediction_peak(
@@ -128,19 +129,24 @@ def prediction_peak(
     >>> peak.tensors > 4 * 8 * 16 * 16
     True
     """
+    draft = _draft(config)
     with watch_memory(numerics) as watcher, torch.inference_mode():
-        net = _make(config)
+        net = _fill(draft)
         image = _make_images(shape, numerics)
         with _autocast(numerics):
             out = run(net.eval(), image)
         del out
-    return watcher.peak(numerics)
+    return watcher.peak(numerics, PREDICTION_HOLES)
 
 
-def _make(config: UNetConfig) -> UNet:
-    """Build a network of fake tensors; its weights are never drawn, since that looks at their values."""
-    with torch.device("meta"), unset_fake_temporarily():
-        net = UNet(config)
+def _draft(config: UNetConfig) -> UNet:
+    """Build a network without weights, which are neither made nor drawn."""
+    with torch.device("meta"):
+        return UNet(config)
+
+
+def _fill(net: UNet) -> UNet:
+    """Give a draft weights; they are fake ones where memory is watched."""
     for module in net.modules():
         for name, weight in module.named_parameters(recurse=False):
             setattr(module, name, nn.Parameter(torch.empty(weight.shape), requires_grad=weight.requires_grad))
@@ -192,9 +198,9 @@ class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.note(workspace(args, results) if workspace else [])
         return out
 
-    def peak(self, numerics: Numerics) -> Peak:
+    def peak(self, numerics: Numerics, holes: float) -> Peak:
         """Return what was found, for a device."""
-        taken = self.resident + round(HOLES * self.heap) if numerics.device == "cpu" else self.tensors
+        taken = self.resident + round(holes * self.heap) if numerics.device == "cpu" else self.tensors
         return Peak(self.tensors, taken)
 
     def _add(self, storage: torch.UntypedStorage) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ushape.core.config import parse_assignment, with_fields
 from ushape.core.events import Message
 from ushape.losses.compose import Loss
-from ushape.nets.memory import Numerics, Upkeep, prediction_peak, step_peak
+from ushape.nets.memory import Numerics, Peak, Upkeep, prediction_peak, step_peak
 from ushape.nets.unet import UNet
 from ushape.plan.recipe import Recipe
 from ushape.predict.torch_engine import Precision, torch_probabilities
@@ -23,8 +23,8 @@ UPKEEP = {"adamw": (2, 2), "adam": (2, 2), "muon": (1, 3), "sgd": (1, 1)}
 """How many numbers an optimiser keeps for each weight, and how many it makes while it changes one."""
 
 
-def estimate_step(recipe: Recipe, device: str) -> int:
-    """Estimate the bytes of one training step: weights, gradients, optimiser, average, and activations of the batch.
+def estimate_step(recipe: Recipe, device: str) -> Peak:
+    """Estimate the memory of one training step: weights, gradients, optimiser, average, and activations of the batch.
 
     What is measured later counts as what needs most: precision "auto" as float32, layout "auto" as contiguous.
     """
@@ -41,18 +41,18 @@ def estimate_step(recipe: Recipe, device: str) -> int:
     numerics = Numerics(device, AUTOCAST.get(train.precision), train.layout == "channels_last")
     copies, passing = UPKEEP[train.optim.optimizer]
     upkeep = Upkeep(copies + (1 if train.average else 0), passing, accumulates=train.accumulate > 1)
-    return step_peak(recipe.net, shape, run, numerics, upkeep).total
+    return step_peak(recipe.net, shape, run, numerics, upkeep)
 
 
-def estimate_prediction(recipe: Recipe, shape: Sequence[int], device: str, precision: Precision) -> int:
-    """Estimate the bytes of predicting one batch of windows by torch: weights, activations and probabilities."""
+def estimate_prediction(recipe: Recipe, shape: Sequence[int], device: str, precision: Precision) -> Peak:
+    """Estimate the memory of predicting one batch of windows by torch: weights, activations and probabilities."""
     numerics = Numerics(device, AUTOCAST.get(precision), device == "cpu")
     classes = recipe.data.labels.count
 
     def run(net: UNet, image: Tensor) -> Tensor:
         return torch_probabilities(settle(net, recipe.net.ndim, device, precision), image, precision, classes)
 
-    return prediction_peak(recipe.net, shape, run, numerics).total
+    return prediction_peak(recipe.net, shape, run, numerics)
 
 
 def foretell_memory(recipe: Recipe, machine: MachineFacts) -> Message:
@@ -60,7 +60,7 @@ def foretell_memory(recipe: Recipe, machine: MachineFacts) -> Message:
 
     The advice comes before the start: a system that has no memory left may kill the program without a word.
     """
-    needed = estimate_step(recipe, machine.device) / GIB
+    needed = estimate_step(recipe, machine.device).total / GIB
     said = f"about {needed:.2g} GB of memory for a step"
     if needed <= machine.memory_gb:
         return Message(said)
@@ -81,7 +81,7 @@ def _savings(recipe: Recipe) -> dict[str, str]:
 
 
 def _with(recipe: Recipe, name: str, value: str, device: str) -> float:
-    return estimate_step(with_fields(recipe, dict([parse_assignment(f"{name}={value}")])), device) / GIB
+    return estimate_step(with_fields(recipe, dict([parse_assignment(f"{name}={value}")])), device).total / GIB
 
 
 def halved(size: tuple[int, ...]) -> tuple[int, ...]:
