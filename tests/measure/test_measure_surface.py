@@ -170,6 +170,18 @@ def test_spacing_scales_distances(a: ndarray, b: ndarray, scale: float) -> None:
     assert 0 <= small.assd <= small.hd
 
 
+def test_a_spacing_that_was_rounded_changes_no_share() -> None:
+    a, b = np.zeros((2, 12, 12), dtype=bool)
+    a[3:8, 3:8], b[4:9, 3:9] = True, True
+    shares = [
+        (found.nsd(1.0), found.boundary_f1(2.0))
+        for step in (1.0, 1.0000000475, 0.9999999)
+        for found in [surface_distances(a, b, (step, step))]
+    ]
+    assert shares[0] == shares[1] == shares[2]
+    assert 0 < shares[0][0] < 1
+
+
 def test_tolerances_name_themselves_in_the_columns() -> None:
     mask = np.eye(4, dtype=bool)
     mm = Tolerances.choose((300, 400), (1.0, 1.0), "mm", None, None)

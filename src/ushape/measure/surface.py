@@ -19,6 +19,10 @@ DEFAULT_TOLERANCE: dict[str, float] = {"mm": 1.0, "px": 2.0}
 BOUNDARY_SHARE = 0.0075
 
 
+ROUNDING = 1e-5
+"""What the spacing of a file may be off by, as a share."""
+
+
 @dataclass(frozen=True, eq=False)
 class SurfaceDistances:
     """The distance from each surface voxel of one mask to the nearest surface voxel of the other, ascending.
@@ -57,7 +61,7 @@ class SurfaceDistances:
 
         Source: Nikolov et al. 2018, arXiv:1809.04430. Differs: voxels, not area-weighted elements.
         """
-        return float((self._pooled <= tolerance).mean()) if self._pooled.size else float("nan")
+        return float((self._pooled <= _reach(tolerance)).mean()) if self._pooled.size else float("nan")
 
     def boundary_f1(self, tolerance: float) -> float:
         """Harmonic mean of the shares of the predicted and of the true surface within `tolerance` of the other.
@@ -68,7 +72,7 @@ class SurfaceDistances:
         """
         if not (self.from_prediction.size and self.from_label.size):
             return 0.0 if self._pooled.size else float("nan")
-        precision, recall = ((side <= tolerance).mean() for side in (self.from_prediction, self.from_label))
+        precision, recall = ((side <= _reach(tolerance)).mean() for side in (self.from_prediction, self.from_label))
         return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
     @property
@@ -189,6 +193,11 @@ def bounding_box(mask: Bool[ndarray, "*space"]) -> tuple[slice, ...]:
     across = bounding_box(np.logical_or.reduce(mask)) if mask.ndim > 1 else ()
     used = np.logical_or.reduce(mask[:, *across], axis=tuple(range(1, mask.ndim))).nonzero()[0]
     return (slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0), *across)
+
+
+def _reach(tolerance: float) -> float:
+    """Let a voxel that lies at the tolerance count as within: float32 headers give 1 mm as 1.0000001 mm."""
+    return tolerance * (1 + ROUNDING)
 
 
 def _percentile(ascending: ndarray, percent: float) -> float:
