@@ -173,8 +173,8 @@ def _plan_prep(fingerprint: Fingerprint) -> tuple[PrepConfig, Reasons]:
 
 def _plan_net(fingerprint: Fingerprint, labels: Labels, grid: Grid, strides: Decision) -> tuple[UNetConfig, Reasons]:
     kernels = choose_kernels(grid, strides.value)
-    widths = choose_widths(len(strides.value))
     ndim = len(grid.size)
+    widths = choose_widths(len(strides.value), ndim)
     net = {
         "ndim": ndim,
         "in_channels": fingerprint.channels,

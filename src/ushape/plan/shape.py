@@ -20,7 +20,8 @@ PATCH_MULTIPLE = {2: 16, 3: 1}
 SMALLEST_GRID = {2: 16, 3: 4}
 """An axis is halved while at least this many voxels would be left for the deepest level."""
 DEEPEST = 4
-FIRST_WIDTH = 32
+FIRST_WIDTH = {2: 16, 3: 32}
+"""Channels of the first level. Pictures: in minutes, four times the steps are worth more than twice the channels."""
 NEARLY = 0.75
 COARSER = 2.0
 """An axis this many times coarser than the finest is neither halved nor looked along, until the others catch up."""
@@ -81,9 +82,9 @@ def choose_kernels(grid: Grid, strides: Rows) -> Decision:
     return Decision(tuple(rows), "1 along an axis until its voxels are less than twice as long as the shortest")
 
 
-def choose_widths(levels: int) -> Decision:
+def choose_widths(levels: int, ndim: int) -> Decision:
     """Double the channels at each level."""
-    widths = tuple(FIRST_WIDTH * 2**level for level in range(levels))
+    widths = tuple(FIRST_WIDTH[ndim] * 2**level for level in range(levels))
     return Decision(widths, "doubled at each level")
 
 
