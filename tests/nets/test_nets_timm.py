@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -126,6 +127,8 @@ def test_names_that_cannot_work_are_refused() -> None:
         UNet(narrow("resnt18"))
     with pytest.raises(ConfigError, match=r"vit_tiny_patch16_224: expected features 32 times coarser"):
         UNet(narrow("vit_tiny_patch16_224"))
+    with pytest.raises(ConfigError, match=r"nest_tiny: expected a network for images of any size"):
+        UNet(narrow("nest_tiny"))
     with pytest.raises(ConfigError, match="64 times coarser"):
         UNet(narrow("resnet18", widths=(4,) * 7))
 
@@ -138,3 +141,38 @@ def test_the_layer_table_works_without_weights(name: str) -> None:
     cost = measure_cost(config, (64, 64))
     assert cost.parameters == sum(parameter.numel() for parameter in UNet(config).parameters())
     assert cost.rows[0].operation == f"timm {name}"
+
+
+@pytest.mark.encoders
+@needs_timm
+@pytest.mark.parametrize(("name", "only"), [("swin_tiny_patch4_window7_224", (64, 96)), ("mobilenetv3_small_050", ())])
+def test_an_encoder_is_exported_at_any_size_but_where_it_attends_in_windows_at_the_recipe_s(
+    name: str, only: tuple[int, ...], tmp_path: Path
+) -> None:
+    from tests.deploy.conftest import unchecked_shapes
+
+    from ushape.core.model_file import ModelHeader, write_model
+    from ushape.plan.recipe import Recipe, to_toml
+    from ushape.predict.exported import read_export
+    from ushape.workflows.export import ExportRequest, export
+    from ushape.workflows.model import Model, load
+    from ushape.workflows.runtime import Running
+    from ushape.workflows.stored import read_model
+
+    size: dict[str, Any] = {"size": (64, 96)}
+    recipe = Recipe.model_validate({"net": narrow(name), "patches": size, "predict": {"window": size}})
+    model = tmp_path / "model.safetensors"
+    torch.manual_seed(0)
+    write_model(model, UNet(recipe.net).state_dict(), ModelHeader(to_toml(recipe, {})))
+    told: list[Any] = []
+    with unchecked_shapes():
+        path, facts = export(ExportRequest(model, "onnx"), told.append)
+    assert facts.window == read_export(path)[1].window == only
+    assert any(f"for windows of 64x96 only (encoder timm:{name}" in each.text for each in told) == bool(only)
+    reference, image = read_model(model).reference(), np.random.default_rng(0).normal(size=(1, 100, 71))
+    reference.window = only
+    for engine in ("onnx", "openvino"):
+        exported = load(path, engine=engine)
+        want = Model(Running(exported.usage, reference), exported.config).predict(image).probabilities
+        assert want.std() > 0.05
+        assert np.abs(exported.predict(image).probabilities - want).max() < 1e-3

@@ -33,11 +33,13 @@ class Encoder(nn.Module):
         widths: channels per level; 0 for a level that has a grid but no features.
         strides: how many times coarser than the level above each level is, per axis; 1 for the first.
         exact: its sizes are right only for inputs that all strides divide.
+        windowed: it attends within windows that are counted anew for every size, so a graph of it holds at one size.
     """
 
     widths: tuple[int, ...]
     strides: tuple[PerAxis, ...]
     exact: bool
+    windowed: bool = False
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "b c *space"]) -> list[Tensor]:
@@ -146,6 +148,7 @@ class TimmEncoder(Encoder):
         self.widths = level_widths(net.feature_info, levels)
         self.strides = ((1, 1), *[(2, 2)] * (levels - 1))
         self.exact = True
+        self.windowed = has_fixed_size(name) or any(hasattr(module, "window_size") for module in net.modules())
         self.channels_last = str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC")
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
@@ -167,18 +170,31 @@ def make_timm(name: str, in_channels: int, levels: int, source: Mapping[str, Any
         source: where its weights come from, in timm's own words.
     Raises:
         MissingExtra: timm is not installed.
-        ConfigError: timm does not know the name, or its features are no pyramid of so many levels.
+        ConfigError: timm does not know the name, the network takes images of one size only, or its features are no
+            pyramid of so many levels.
     """
     timm = require("timm", "encoders", f"encoder timm:{name}")
     if not timm.is_model(name):
         raise ConfigError(unknown("timm encoder", name, timm.list_models()))
     options = {"in_chans": in_channels, "features_only": True, **source}
-    if timm.get_pretrained_cfg(name).fixed_input_size:
+    if has_fixed_size(name):
         options["dynamic_img_size"] = True
-    net = timm.create_model(name, **options)
+    try:
+        net = timm.create_model(name, **options)
+    except TypeError as error:  # it does not know an option
+        raise ConfigError(
+            f"encoder timm:{name}: expected a network for images of any size, got one for a fixed size ({error}); "
+            "take another, such as timm:resnet18 or timm:swin_tiny_patch4_window7_224"
+        ) from error
     indices = [index for index, step in enumerate(net.feature_info.reduction()) if step < 2**levels]
     check_pyramid(name, net.feature_info.reduction(), levels)
     return net if len(indices) == len(net.feature_info) else timm.create_model(name, out_indices=indices, **options)
+
+
+def has_fixed_size(name: str) -> bool:
+    """Tell whether a network of timm takes images of one size unless told otherwise."""
+    fixed: bool = require("timm", "encoders", f"encoder timm:{name}").get_pretrained_cfg(name).fixed_input_size
+    return fixed
 
 
 def level_widths(info: Any, levels: int) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from ushape.core.exported import ExportPrecision
 from ushape.deploy.onnx import halve_weights, make_graph, write_onnx
 from ushape.deploy.openvino import convert_graph, write_openvino
 from ushape.io.layouts import show_size
+from ushape.nets.unet import UNet
 from ushape.predict.graph_engine import GraphEngine
 from ushape.workflows.engine import window_margin
 from ushape.workflows.openers import OPENERS
@@ -54,13 +55,22 @@ def make_dynamic(form: Format, stored: StoredModel, listener: Listener) -> tuple
     Returns:
         The graph, and whether it takes any size.
     """
-    channels, window = stored.recipe.data.channels, stored.recipe.predict.window.size
+    net, channels, window = stored.nets[0], stored.recipe.data.channels, stored.recipe.predict.window.size
     try:
-        return form.convert(make_graph(stored.nets[0], channels, window, dynamic=True)), True
+        _refuse_windows(net)
+        return form.convert(make_graph(net, channels, window, dynamic=True)), True
     except ExportError as error:
-        graph = make_graph(stored.nets[0], channels, window, dynamic=False)
+        graph = make_graph(net, channels, window, dynamic=False)
         listener(Message(f"this net is exported for windows of {show_size(window)} only ({error})", "warning"))
         return form.convert(graph), False
+
+
+def _refuse_windows(net: UNet) -> None:
+    """Refuse what torch would reason about without end: how many windows of attention cover a size that is a symbol."""
+    if net.encoder.windowed:
+        raise ExportError(
+            f"encoder {net.config.encoder} attends within small windows of its own, whose number follows the size"
+        )
 
 
 def _write_onnx(graph: Graph, metadata: Mapping[str, str], path: Path, precision: ExportPrecision) -> None:

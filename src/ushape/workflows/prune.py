@@ -34,7 +34,7 @@ def prune_model(request: CompressRequest, keep: float, listener: Listener) -> tu
         raise ConfigError(f"{request.model}: expected one network, got an ensemble; teach one net instead: distil")
     config = narrow_config(stored.recipe.net, keep)
     windows = trials.windows(stored.reference())[:WINDOWS]
-    small: Any = prune(stored.nets[0], config, rank_channels(stored.nets[0], windows))  # type: ignore[arg-type]
+    small: Any = prune(stored.nets[0], config, rank_channels(stored.nets[0], windows))
     recipe = stored.recipe.model_copy(update={"net": config})
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pruned.safetensors"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ushape.core.errors import ModelFileError
 from ushape.core.model_file import ModelHeader, read_header, read_weights, split_members
@@ -28,7 +28,7 @@ class StoredModel:
     file: Path
     header: ModelHeader
     recipe: Recipe
-    nets: tuple[nn.Module, ...]
+    nets: tuple[UNet, ...]
 
     def reference(self) -> TorchEngine:
         """Return its first network as it is compared with: torch in float32 on the CPU."""
@@ -47,7 +47,7 @@ def read_model(file: Path) -> StoredModel:
     return StoredModel(file, header, recipe, tuple(_build_members(recipe, members, file)))
 
 
-def _build_members(recipe: Recipe, members: Sequence[Mapping[str, Tensor]], file: Path) -> Iterator[nn.Module]:
+def _build_members(recipe: Recipe, members: Sequence[Mapping[str, Tensor]], file: Path) -> Iterator[UNet]:
     for weights in members:
         with Undrawn():
             net = UNet(recipe.net)
