@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from ushape.core.case import Geometry
 from ushape.core.errors import DataError
+from ushape.core.labels import Labels
 from ushape.io import raster
+from ushape.io.cases import load_case
 from ushape.io.images import read_image, read_mask
+from ushape.io.nifti import write_nifti
+from ushape.io.outputs import Grid, write_mask
+from ushape.io.pairs import Pair
 from ushape.io.tiffs import read_tiff
 
 RNG = np.random.default_rng(0)
@@ -141,3 +147,66 @@ def test_a_volume_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(raster, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match="expected at most"):
         read_image(path)
+
+
+SIZED = {
+    "a.ome.tif": {
+        "ome": True,
+        "metadata": {
+            "axes": "ZYX",
+            **{f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (2, 0.3, 0.325), strict=True)},
+            "PhysicalSizeZUnit": "µm",
+        },
+    },
+    "a.tif": {
+        "imagej": True,
+        "resolution": (1 / 0.325, 1 / 0.3),
+        "metadata": {"axes": "ZYX", "spacing": 2.0, "unit": "\\u00B5m"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_the_size_of_voxels_comes_back_from_a_mask(tmp_path: Path, name: str) -> None:
+    image = read_tiff(save(tmp_path / name, STACK, **SIZED[name])).geometry
+    assert (image.unit, image.is_placed) == ("mm", False)
+    assert image.spacing == pytest.approx((2e-3, 3e-4, 3.25e-4))
+    write_mask(tmp_path / f"mask_{name}", STACK % 3, grid=Grid(image))
+    assert read_tiff(tmp_path / f"mask_{name}").geometry == image
+    with tifffile.TiffFile(tmp_path / f"mask_{name}") as file:
+        text = file.ome_metadata or str(file.imagej_metadata)
+    assert (
+        'PhysicalSizeX="0.325" PhysicalSizeXUnit="µm"' if "ome" in name else "'unit': 'micron', 'spacing': 2.0"
+    ) in text
+
+
+def test_a_picture_keeps_the_size_of_its_pixels_and_volumes_in_mm_theirs(tmp_path: Path) -> None:
+    for shape, spacing in (((6, 7), (0.5, 0.5)), ((5, 6, 7), (3.0, 1.0, 1.0))):
+        for name in ("a.tif", "a.ome.tif"):
+            write_mask(tmp_path / name, np.ones(shape, np.uint8), grid=Grid(Geometry.sized(spacing)))
+            assert read_tiff(tmp_path / name).geometry == Geometry.sized(spacing)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"resolution": (300, 300), "resolutionunit": "INCH", "metadata": {"axes": "ZYX"}},
+        {"imagej": True, "metadata": {"axes": "ZYX", "spacing": 2.0, "unit": "pixel"}, "resolution": (3, 3)},
+        {"imagej": True, "metadata": {"axes": "ZYX", "unit": "um"}, "resolution": (3, 3)},
+        {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.3, "PhysicalSizeY": 0.3}},
+    ],
+)
+def test_a_size_that_is_not_said_of_every_axis_is_none(tmp_path: Path, options: dict[str, object]) -> None:
+    path = save(tmp_path / "a.tif", STACK, photometric="minisblack", **options)
+    assert read_tiff(path).geometry == Geometry.pixels(3)
+
+
+def test_a_mask_that_says_only_its_size_lies_on_its_image_as_stored(tmp_path: Path) -> None:
+    affine = np.array([[-1.0, 0, 0, 90], [0, 2, 0, 5], [0, 0, 3, 7], [0, 0, 0, 1]])
+    write_nifti(tmp_path / "a.nii", STACK, Geometry.from_affine(affine))
+    mask = np.ascontiguousarray(STACK % 3)
+    write_mask(tmp_path / "a.tif", mask, grid=Grid(Geometry.sized((0.5, 0.5, 0.5))))
+    labels = Labels(names=("background", "one", "two"), values=(0, 1, 2))
+    case = load_case(Pair("a", tmp_path / "a.nii", tmp_path / "a.tif"), labels)
+    assert np.array_equal(case.label, mask)
+    assert case.geometry.is_placed

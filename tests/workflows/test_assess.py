@@ -10,12 +10,14 @@ import torch
 from PIL import Image
 from tests.io.volumes import save_nifti, volume
 
+from ushape.core.case import Geometry
 from ushape.core.errors import DataError
 from ushape.core.files import read_csv, read_json
 from ushape.core.labels import Labels
 from ushape.core.model_file import ModelHeader, write_model
 from ushape.io.images import read_mask
 from ushape.io.layouts import find_pairs
+from ushape.io.outputs import Grid, write_mask
 from ushape.io.partners import find_truth, name_classes
 from ushape.nets.config import UNetConfig
 from ushape.plan.data import DataConfig
@@ -257,3 +259,16 @@ def test_empty_folders_and_unknown_values_are_told(blobs: Path, tmp_path: Path) 
 def test_a_threshold_finds_bright_discs_and_gives_a_score_to_beat(blobs: Path) -> None:
     baseline = threshold_baseline(find_pairs(blobs), Labels())
     assert 0.5 < baseline.dice <= 1
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_masks_of_tiffs_with_a_voxel_size_are_measured_in_mm(tmp_path: Path, name: str) -> None:
+    cube = np.zeros((6, 16, 16), np.uint8)
+    cube[2:4, 4:8, 4:8] = 1
+    geometry = Geometry.sized((3.0, 0.5, 0.5))
+    write_mask(tmp_path / "true" / name, cube)
+    write_mask(tmp_path / "found" / name, np.roll(cube, 1, axis=0), grid=Grid(geometry))
+    evaluate(tmp_path / "found", tmp_path / "true", tmp_path / "scores")
+    text = "".join(path.read_text() for path in (tmp_path / "scores").glob("*.csv"))
+    assert "hd95_mm" in text
+    assert ",3.0," in text

@@ -29,18 +29,28 @@ class Geometry:
         unit: "mm", or "px" where the file does not say.
         origin: position of voxel 0.
         direction: unit vector of each array axis, one row per axis.
+        is_adrift: the file says how large a voxel is, but not where it lies: origin and direction mean nothing.
     """
 
     spacing: Spacing
     unit: Literal["mm", "px"]
     origin: tuple[float, ...]
     direction: tuple[tuple[float, ...], ...]
+    is_adrift: bool = False
 
     @classmethod
     def pixels(cls, ndim: int) -> Geometry:
         """Return the geometry of a file that has none: spacing 1 px, axes along the array."""
-        axes = tuple(tuple(float(i == j) for j in range(ndim)) for i in range(ndim))
-        return cls((1.0,) * ndim, "px", (0.0,) * ndim, axes)
+        return cls((1.0,) * ndim, "px", (0.0,) * ndim, _along_array(ndim))
+
+    @classmethod
+    def sized(cls, spacing_mm: Spacing) -> Geometry:
+        """Return the geometry of a file that says how large a voxel is, and no more.
+
+        >>> Geometry.sized((0.002, 0.0003)).is_placed
+        False
+        """
+        return cls(spacing_mm, "mm", (0.0,) * len(spacing_mm), _along_array(len(spacing_mm)), is_adrift=True)
 
     @classmethod
     def from_affine(cls, affine: Float[ndarray, "n n"], unit: Literal["mm", "px"] = "mm") -> Geometry:
@@ -74,6 +84,11 @@ class Geometry:
         """The number of spatial axes."""
         return len(self.spacing)
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether the file says where in the world its voxels lie."""
+        return self.unit == "mm" and not self.is_adrift
+
     def shift_to(self, other: Geometry, space: Sequence[int]) -> float:
         """Measure how far apart two grids of the size `space` lie: the farthest corner, in the smaller voxel's edges.
 
@@ -83,7 +98,7 @@ class Geometry:
         >>> grid.shift_to(Geometry.from_affine(np.diag([1.0, 1.5, 1.0])), (10, 11))
         5.0
         """
-        if "px" in (self.unit, other.unit):
+        if not (self.is_placed and other.is_placed):
             return 0.0
         corners = np.array(list(itertools.product(*((0, size - 1) for size in space))))
         ends = np.vstack([corners.T, np.ones(len(corners))])
@@ -178,6 +193,10 @@ class Prediction:
 def image_in_memory(case: Case) -> ndarray:
     """Return the whole image as an ndarray, read if it is on disk."""
     return np.asarray(case.image[...])
+
+
+def _along_array(ndim: int) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(i == j) for j in range(ndim)) for i in range(ndim))
 
 
 def _floats(values: Sequence[float] | ndarray) -> tuple[float, ...]:

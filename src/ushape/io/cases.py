@@ -155,7 +155,7 @@ def _read_label(pair: Pair, labels: Labels, image: Raster, axes: str, regrid: Re
 def _on_grid(pair: Pair, path: Path, mask: AnyLabel, found: Raster, image: Raster, regrid: Regrid | None) -> ndarray:
     """Return a mask as it is if it lies on the image's grid, else as `regrid` brings it there."""
     size, space = found.pixels.shape[1:], image.pixels.shape[1:]
-    if found.geometry.unit == "px" or image.geometry.unit == "px" or len(size) != len(space):
+    if not (found.geometry.is_placed and image.geometry.is_placed) or len(size) != len(space):
         _require_size(pair, path, found, image)
         return mask
     if is_cut_off(space, image.geometry, size, found.geometry):
@@ -190,7 +190,7 @@ def is_cut_off(space: Sequence[int], grid: Geometry, size: Sequence[int], other:
     >>> is_cut_off((4, 5), grid, (3, 5), grid), is_cut_off((4, 5), grid, (4, 5), grid)
     (True, False)
     """
-    if tuple(space) == tuple(size) or (grid.ndim, grid.unit, other.unit) != (other.ndim, "mm", "mm"):
+    if tuple(space) == tuple(size) or grid.ndim != other.ndim or not (grid.is_placed and other.is_placed):
         return False
     return grid.shift_to(other, [max(pair) for pair in zip(space, size, strict=True)]) <= SAME_GRID
 

@@ -93,6 +93,8 @@ def _place(image: Any, geometry: Geometry) -> None:
     flip = _LPS_TO_RAS[: geometry.ndim]
     steps: Float[ndarray, "axis world"] = np.asarray(geometry.direction)[::-1] * flip
     image.SetSpacing(geometry.spacing[::-1])
+    if geometry.is_adrift:
+        return
     image.SetOrigin((np.asarray(geometry.origin) * flip).tolist())
     image.SetDirection(steps.T.ravel().tolist())
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import numpy as np
 from numpy import ndarray
 
-from ushape.core.case import Case, Geometry
+from ushape.core.case import Case
 from ushape.io.images import split_name
 from ushape.io.nifti import read_nifti
 from ushape.io.pairs import Pair
@@ -30,7 +30,7 @@ def open_large(pair: Pair) -> Iterator[Case | None]:
         opened = open_tiff(pair.image)
         if opened is not None:
             with closing(opened):
-                yield _large(Case(pair.name, opened, Geometry.pixels(len(opened.shape) - 1), source=str(pair.image)))
+                yield _large(Case(pair.name, opened, opened.geometry, source=str(pair.image)))
             return
     if len(pair.images) == 1 and ending == ".nii" and pair.image.is_file() and pair.image.stat().st_size > LARGE // 4:
         raster = read_nifti(pair.image)

@@ -62,7 +62,7 @@ def read_both(
     label, grid = read_label(first, labels)
     other, other_grid = read_label(second, labels, along=grid)
     has_segments = any(split_name(path)[1] == SEG for path in (*first, *second))
-    if not has_segments or (grid.unit, grid.ndim) != ("mm", 3) or (other_grid.unit, other_grid.ndim) != ("mm", 3):
+    if not has_segments or not all(each.is_placed and each.ndim == 3 for each in (grid, other_grid)):
         return (label, grid), (other, other_grid)
     whole = cover((grid, label.shape[-3:]), (other_grid, other.shape[-3:]))
     return read_label(first, labels, like=whole), read_label(second, labels, like=whole, along=whole[0])

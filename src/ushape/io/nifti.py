@@ -200,9 +200,10 @@ def _make_header(geometry: Geometry, values: Shaped[ndarray, "*channels z y x"])
     header: Header = _load_nibabel().nifti1.Nifti1Header()
     header.set_data_shape(values.shape[-3:][::-1] + values.shape[:-3])
     if geometry.unit == "mm":
-        affine = geometry.affine[:, [2, 1, 0, 3]]
         header.set_zooms((*geometry.spacing[::-1], *(1.0,) * (values.ndim - 3)))
         header.set_xyzt_units("mm")
+    if geometry.is_placed:
+        affine = geometry.affine[:, [2, 1, 0, 3]]
         header.set_sform(affine, 1)
         directions = np.asarray(geometry.direction)
         if np.allclose(directions @ directions.T, np.eye(3), atol=1e-6):  # a quaternion has no shear

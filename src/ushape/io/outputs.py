@@ -19,6 +19,7 @@ from ushape.io.colours import class_colours, label_colours
 from ushape.io.images import split_name
 from ushape.io.itk import write_itk
 from ushape.io.nifti import write_nifti
+from ushape.io.tiffs import write_tiff
 
 _MASK_ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".bmp"), ".png"),  # formats that lose values, or that few tools write
@@ -28,8 +29,6 @@ _MASK_ENDINGS = {
 }
 _NIFTI = (".nii", ".nii.gz")
 _BLEND = 0.35
-_WIDE = 4096  # pixels from which on a TIFF is cut into tiles, so that others can read parts of it
-_TILE = (512, 512)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def write_mask(
 
     Args:
         labels: the label table, for the palette (see `label_colours`); None for plain gray.
-        grid: where it lies; needed for a volume file.
+        grid: where it lies; needed for a volume file, and for a TIFF to say how large its voxels are.
         at_least: the smallest type to write, so that maps of few and of many objects are of one type.
     Raises:
         DataError: the format cannot hold the values, or needs a grid.
@@ -101,7 +100,7 @@ def write_mask(
         _write_volume(path, small, grid)
     elif ending in _PICTURE_WRITERS:
         with atomic_path(path) as temporary:
-            _PICTURE_WRITERS[ending](temporary, small, labels)
+            _PICTURE_WRITERS[ending](temporary, small, labels, grid.geometry)
     else:
         known = ", ".join((*_PICTURE_WRITERS, *_VOLUME_WRITERS))
         raise DataError(f"{path}: expected one of {known} for a mask, got another; name it so")
@@ -167,7 +166,7 @@ def write_probabilities(path: Path, probabilities: Float16[ndarray, "classes *sp
         known = ", ".join((".tif", *_VOLUME_WRITERS))
         raise DataError(f"{path}: expected a name ending in {known} for probabilities, got another; name it so")
     with atomic_path(path) as temporary:
-        _save_tiff(temporary, probabilities, "CZYX" if probabilities.ndim == 4 else "CYX")
+        write_tiff(temporary, probabilities, "CZYX" if probabilities.ndim == 4 else "CYX")
 
 
 def draw_overlay(
@@ -249,7 +248,12 @@ def _write_itk(path: Path, values: Shaped[ndarray, "*any"], geometry: Geometry, 
     write_itk(path, values, geometry)
 
 
-def _write_png(path: Path, raw: Integer[ndarray, "rows cols"], labels: Labels | None) -> None:
+def _write_png(
+    path: Path,
+    raw: Integer[ndarray, "rows cols"],
+    labels: Labels | None,
+    geometry: Geometry | None,  # noqa: ARG001 - PNG says nothing of size
+) -> None:
     from PIL import Image
 
     picture = Image.fromarray(raw)
@@ -261,20 +265,18 @@ def _write_png(path: Path, raw: Integer[ndarray, "rows cols"], labels: Labels | 
     picture.save(path, format="PNG")
 
 
-def _write_tiff(path: Path, raw: Integer[ndarray, "*space"], labels: Labels | None, *, ome: bool = False) -> None:  # noqa: ARG001 - TIFF masks have no palette
-    _save_tiff(path, raw, "ZYX"[-raw.ndim :], ome=ome)
+def _write_tiff(
+    path: Path,
+    raw: Integer[ndarray, "*space"],
+    labels: Labels | None,  # noqa: ARG001 - TIFF masks have no palette
+    geometry: Geometry | None,
+    *,
+    ome: bool = False,
+) -> None:
+    write_tiff(path, raw, "ZYX"[-raw.ndim :], geometry, ome=ome)
 
 
-def _save_tiff(path: Path, values: Shaped[ndarray, "*any"], axes: str, *, ome: bool = False) -> None:
-    import tifffile
-
-    tile = _TILE if min(values.shape[-2:]) >= _WIDE else None
-    tifffile.imwrite(
-        path, values, photometric="minisblack", compression="zlib", metadata={"axes": axes}, ome=ome, tile=tile
-    )
-
-
-_PICTURE_WRITERS: dict[str, Callable[[Path, Integer[ndarray, "*space"], Labels | None], None]] = {
+_PICTURE_WRITERS: dict[str, Callable[[Path, Integer[ndarray, "*space"], Labels | None, Geometry | None], None]] = {
     ".png": _write_png,
     ".tif": _write_tiff,
     ".tiff": _write_tiff,

@@ -90,7 +90,8 @@ def _judge_mask(path: Path, mask: MaskFacts, *, is_one_class: bool) -> list[Faul
 def _judge_together(path: Path, image: ImageFacts, mask: MaskFacts, *, strict: bool) -> list[Fault]:
     if image.digest == mask.digest and image.low < image.high:
         return [Fault("error", path, "the mask is a copy of the image", "put the true mask here")]
-    has_no_place = "px" in (image.geometry.unit, mask.geometry.unit) or len(image.space) != len(mask.space)
+    is_placed = image.geometry.is_placed and mask.geometry.is_placed
+    has_no_place = not is_placed or len(image.space) != len(mask.space)
     if has_no_place and image.space == mask.space:
         return []
     if has_no_place or is_cut_off(image.space, image.geometry, mask.space, mask.geometry):

@@ -14,6 +14,7 @@ from numpy import ndarray
 from ushape.core.case import Geometry
 from ushape.core.errors import DataError
 from ushape.io.raster import Raster, damaged, refuse_huge, split_alpha
+from ushape.io.voxel_size import read_geometry, size_options
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -22,6 +23,8 @@ _UNKNOWN_AXES = "IQT"  # pages in a row, unnamed, or frames in time: what they m
 _ALPHA = (1, 2)  # the extra-sample types that are transparency
 _PALETTE = 3
 _JPEG = (6, 7, 33007)
+_WIDE = 4096  # pixels from which on a TIFF is cut into tiles, so that others can read parts of it
+_TILE = (512, 512)
 _DECODER_ERRORS = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError, struct.error)
 
 
@@ -30,7 +33,7 @@ def read_tiff(path: Path, axes: str = "") -> Raster:
 
     Axes come from `axes`, else from OME or ImageJ metadata; axes of length 1 fall away. `C` and `S` (samples) are
     channels. Values are as stored also where 0 means white (writers of masks do not agree), and the
-    orientation tag is not looked at.
+    orientation tag is not looked at. Voxels have the size that such metadata give, see `read_geometry`.
 
     Args:
         axes: one letter of Z, Y, X, C per axis of the file's array, for instance "ZYX"; "" to believe the file.
@@ -46,6 +49,26 @@ def read_tiff(path: Path, axes: str = "") -> Raster:
         raise damaged(path, error) from error
 
 
+def write_tiff(
+    path: Path, values: Shaped[ndarray, "*any"], axes: str, geometry: Geometry | None = None, *, ome: bool = False
+) -> None:
+    """Write a TIFF with named axes; if its voxels have a size, with that, as OME or for ImageJ (see `size_options`)."""
+    import tifffile
+
+    size = size_options(geometry, values.dtype, ome=ome)
+    tifffile.imwrite(
+        path,
+        values,
+        photometric="minisblack",
+        compression="zlib",
+        metadata={"axes": axes, **size.metadata},
+        ome=ome,
+        imagej=size.is_imagej,
+        resolution=size.resolution,
+        tile=_TILE if min(values.shape[-2:]) >= _WIDE else None,
+    )
+
+
 def _read_series(path: Path, file: TiffFile, axes: str) -> Raster:
     series = _first_series(path, file)
     letters, shape = _without_singletons(series)
@@ -56,7 +79,7 @@ def _read_series(path: Path, file: TiffFile, axes: str) -> Raster:
     pixels, transparent = split_alpha(pixels) if _has_alpha(page, letters) else (pixels, False)
     return Raster(
         pixels=pixels.astype(np.uint8) if pixels.dtype == bool else pixels,
-        geometry=Geometry.pixels(pixels.ndim - 1),
+        geometry=read_geometry(file, letters),
         palette=_palette_of(page),
         is_lossy=int(page.compression) in _JPEG,
         has_transparency=transparent,

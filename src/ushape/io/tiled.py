@@ -12,6 +12,7 @@ from jaxtyping import Shaped
 from numpy import ndarray
 
 from ushape.io.raster import damaged
+from ushape.io.voxel_size import read_geometry
 
 CACHE_BYTES = 2**27
 """What decoded segments may take: more than a row of windows of a wide picture touches."""
@@ -28,6 +29,7 @@ class TiledTiff:
     Attributes:
         shape: of the whole.
         dtype: as stored, in the machine's byte order.
+        geometry: how large its pixels are.
     """
 
     def __init__(self, path: Path, file: Any) -> None:
@@ -38,6 +40,7 @@ class TiledTiff:
         plane = (self._keyframe.imagelength, self._keyframe.imagewidth)
         self.shape: tuple[int, ...] = (1, lead, *plane) if file.series[0].axes[0] == "Z" else (samples * lead, *plane)
         self.dtype = self._keyframe.dtype.newbyteorder("=")
+        self.geometry = read_geometry(file, file.series[0].axes)
 
     def close(self) -> None:
         """Close the file."""

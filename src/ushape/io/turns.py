@@ -22,7 +22,7 @@ def turn_like(raster: Raster, grid: Geometry) -> Raster:
     ([3, 2, 1], True)
     """
     own = raster.geometry
-    if (own.unit, grid.unit, own.ndim) != ("mm", "mm", grid.ndim):
+    if not (own.is_placed and grid.is_placed) or own.ndim != grid.ndim:
         return raster
     steps = np.rint(np.linalg.solve(np.transpose(grid.direction), np.transpose(own.direction)))
     is_turn = (np.abs(steps).sum(axis=0) == 1).all() and (np.abs(steps).sum(axis=1) == 1).all()

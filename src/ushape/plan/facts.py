@@ -112,7 +112,7 @@ def find_centres(label: Integer[ndarray, "*space"], classes: int) -> Float64[nda
 def _canonical_turn(case: Case) -> Reoriented:
     """Return the swaps and flips of the case's axes that a canonical turn would make."""
     geometry = case.geometry
-    if geometry.ndim == 3 and geometry.unit == "mm":
+    if geometry.ndim == 3 and geometry.is_placed:
         return find_turn(geometry)
     return Reoriented(tuple(range(geometry.ndim)), (False,) * geometry.ndim)
 

@@ -77,7 +77,7 @@ def is_lazy(config: PrepConfig, case: Case) -> bool:
     """
     grid = config.resample.spacing in ("none", case.geometry.spacing) and config.fit.size == "none"
     values = not any(isinstance(step, ClipPercentiles) for step in config.intensity)
-    views = isinstance(case.image, ndarray) or (config.crop == "none" and case.geometry.unit == "px")
+    views = isinstance(case.image, ndarray) or (config.crop == "none" and not case.geometry.is_placed)
     return grid and values and views
 
 

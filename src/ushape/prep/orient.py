@@ -63,7 +63,7 @@ class Reorient:
         return replace(case, image=turn.forward(image_in_memory(case)), label=label, geometry=geometry), turn
 
     def _choose(self, geometry: Geometry) -> Reoriented:
-        has_anatomy = geometry.ndim == 3 and geometry.unit == "mm"
+        has_anatomy = geometry.ndim == 3 and geometry.is_placed
         return find_turn(geometry) if self.orientation == "canonical" and has_anatomy else _stay(geometry.ndim)
 
 

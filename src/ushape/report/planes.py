@@ -98,7 +98,7 @@ def _plane_across(axis: int, index: int, geometry: Geometry | None) -> Plane:
 
 def _world_axes(geometry: Geometry | None) -> tuple[tuple[int, float], ...] | None:
     """Return the nearest world axis of each array axis and its sign; None if the file does not say."""
-    if geometry is None or geometry.unit != "mm":
+    if geometry is None or not geometry.is_placed:
         return None
     directions = np.asarray(geometry.direction)
     nearest = np.abs(directions).argmax(axis=1)

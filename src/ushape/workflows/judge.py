@@ -88,4 +88,4 @@ def read_case(judged: Judged, labels: Labels) -> tuple[AnyLabel, AnyLabel, Geome
             f"{judged.predicted[0]} and {describe_grid(space, grid)} in {judged.true[0]}{far}; "
             "export the one that does not lie on its image's grid again"
         )
-    return guess, true, grid
+    return guess, true, grid if grid.unit == "mm" else own

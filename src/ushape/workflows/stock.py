@@ -17,7 +17,7 @@ from ushape.plan.recipe import Recipe
 from ushape.prep.label_grid import resample_label_onto
 from ushape.prep.pipeline import Pipeline
 
-FORM = 1
+FORM = 2
 """Of prepared cases on disk; another number makes all of them anew."""
 WORKERS = 2
 """Threads that prepare; each holds one case."""
