@@ -289,3 +289,15 @@ def test_prediction_loads_nothing_that_only_training_and_reports_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     heavy = {"lightning", "matplotlib", "skimage", "scipy", "ushape.measure", "ushape.report"}
     assert heavy & set(done.stdout.split()) == set()
+
+
+def test_files_of_unknown_kind_beside_the_images_are_told_once(model: Model, tmp_path: Path) -> None:
+    images = tmp_path / "in"
+    images.mkdir()
+    Image.fromarray(scene(40, 50)).save(images / "a.png")
+    for name in ("b.hdr", "b.img"):
+        (images / name).write_bytes(b"x")
+    said: list[object] = []
+    predict_files(model, images, tmp_path / "out", PLAIN, said.append)
+    warnings = [one.text for one in said if isinstance(one, Message) and one.level == "warning"]
+    assert warnings == [f"{images}: not read, unknown kind: 2 files (b.hdr, b.img); convert or remove them"]

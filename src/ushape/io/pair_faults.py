@@ -13,6 +13,7 @@ from ushape.io.facts import ImageFacts, MaskFacts
 from ushape.io.findings import Fault, Look
 from ushape.io.listing import show_size, show_space
 from ushape.io.masks import SAME_GRID
+from ushape.io.unoriented import UNORIENTED, UNORIENTED_REMEDY, is_unoriented
 
 _SMALL = 16
 _UPRIGHT = 0.5  # degrees: rounding in headers stays far below
@@ -30,6 +31,8 @@ def judge_pair(look: Look, *, strict: bool = False) -> list[Fault]:
         strict: whether a mask on another grid than its image is an error.
     """
     faults = _judge_image(look.pair.image, look.image) if look.image else []
+    files = [*(look.pair.images if look.image else ()), *(path for path, _ in look.masks)]
+    faults += [Fault("warning", path, UNORIENTED, UNORIENTED_REMEDY) for path in files if is_unoriented(path)]
     if look.image and not look.pair.channels:
         faults += _judge_fourth_axis(look.pair.image, look.image)
     for path, mask in look.masks:

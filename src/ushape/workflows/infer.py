@@ -11,6 +11,7 @@ from ushape.io.layouts import load_case
 from ushape.workflows.deliver import OutputOptions, write_outputs
 from ushape.workflows.extras import check_extras
 from ushape.workflows.model import Model
+from ushape.workflows.notices import warn_unoriented, warn_unread
 from ushape.workflows.stream import predict_streamed
 from ushape.workflows.targets import Target, choose_targets
 
@@ -51,6 +52,8 @@ def predict_files(
     if model.mirrored:
         along = " and ".join(AXIS_NAMES[-model.usage.ndim :][axis] for axis in model.mirrored)
         listener(Message(f"averaging over {2 ** len(model.mirrored)} mirror images, along {along} as in training"))
+    warn_unread(source, [target.pair.image for target in targets], listener)
+    warn_unoriented([path for target in todo for path in target.pair.images], listener)
     masks_only = replace(options, skip_existing=False) == OutputOptions()
     written, failed = [], {}
     for number, target in enumerate(todo):

@@ -17,6 +17,7 @@ from ushape.io.layouts import DatasetFiles, Pair, find_dataset
 from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
 from ushape.plan.fingerprint import Fingerprint, take_fingerprint
 from ushape.prep.label_grid import resample_label_onto
+from ushape.workflows.notices import warn_unoriented
 from ushape.workflows.tell import judge_absent, may_count_objects, tell_data
 
 READERS = 2
@@ -54,6 +55,7 @@ def survey(
     """
     found = find_dataset(folder).without_tests()
     axes = axes or found.axes
+    warn_unoriented([path for pair in found.pairs for path in (*pair.images, *pair.masks)], listener)
     values = describe_labels([mask for pair in found.pairs for mask in pair.masks], axes=mask_axes(axes))
     named = labels is not None
     if labels is None and found.labels is not None and not foreground:
