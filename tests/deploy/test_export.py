@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from tests.deploy.conftest import unchecked_shapes, write_random
@@ -90,6 +91,11 @@ def test_a_file_s_metadata_are_the_model_s_header_and_the_comparison(files: Path
         assert (facts.format, facts.precision, facts.window) == (precision, "fp32", ())
         assert [each.size for each in facts.parity] == [(48, 48), (33, 25), (13, 33)]
         assert all(each.worst < 1e-3 for each in facts.parity)
+
+
+def test_graphs_are_of_opset_18_or_later(files: Path) -> None:
+    (own,) = [each.version for each in onnx.load(str(files / "model.onnx")).opset_import if not each.domain]
+    assert own >= 18
 
 
 def test_what_fails_the_comparison_is_not_written(

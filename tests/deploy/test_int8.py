@@ -177,7 +177,7 @@ def test_nothing_is_written_where_the_promise_cannot_be_kept(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_calibration_data_that_does_not_fit_the_model_is_refused(learnt: Path, tmp_path: Path) -> None:
+def test_calibration_data_that_does_not_fit_the_model_is_refused(learnt: Path, volumes: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     coloured = write_blobs(tmp_path / "coloured", 3)
@@ -190,3 +190,6 @@ def test_calibration_data_that_does_not_fit_the_model_is_refused(learnt: Path, t
     said = call("export", learnt, "--to", "onnx", "--precision", "int8", "--calibrate", tmp_path / "nowhere")
     assert said.code == 1
     assert "nowhere" in said.err
+    said = call("export", learnt, "--to", "onnx", "--precision", "int8", "--calibrate", volumes)
+    assert said.code == 1
+    assert "expected images of 2 axes, as the model was trained on, got 3; give images like" in said.err
