@@ -40,7 +40,10 @@ def test_json_comes_back_and_what_is_none_is_told(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"{broken.name}: expected a JSON file"):
             read_json(broken)
     write_text(tmp_path / "twice.json", '{"0": {"liver": 1, "vein": 2, "liver": 3}}')
-    with pytest.raises(DataError, match=r"twice\.json: .*, got 'liver' twice in one object; correct it"):
+    with pytest.raises(DataError, match=r"twice\.json: .*, got 'liver' twice in one object; correct it$"):
+        read_json(tmp_path / "twice.json")
+    write_text(tmp_path / "twice.json", '{\n"liver": 1,\n"vein": 2, "liver": 3}')
+    with pytest.raises(DataError, match=r"got 'liver' twice in one object \(lines 2 and 3\); correct it$"):
         read_json(tmp_path / "twice.json")
 
 

@@ -45,8 +45,8 @@ def save_slice(path: Path, values: np.ndarray, uid: str, tags: dict[str, object]
     header.HighBit, header.PixelRepresentation = header.BitsStored - 1, int(values.dtype.kind == "i")
     header.PixelData = values.tobytes()
     for name, value in tags.items():
-        if value is None:
-            delattr(header, name)
-        else:
+        if value is not None:
             setattr(header, name, value)
+        elif name in header:
+            delattr(header, name)
     header.save_as(path, enforce_file_format=True)

@@ -128,3 +128,17 @@ def test_hidden_files_and_those_of_macos_are_left_out(tmp_path: Path) -> None:
     files = {"./a/x.txt": b"1", "a/._x.txt": b"2", ".git/config": b"3", "__MACOSX/a/x.txt": b"4"}
     written = unpack(make_tar(tmp_path / "a.tar", files), tmp_path / "out")
     assert [path.relative_to(tmp_path / "out").as_posix() for path in written] == ["a/x.txt"]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_an_empty_archive_is_called_so(tmp_path: Path, maker: str) -> None:
+    path = MAKERS[maker](tmp_path / maker, {})
+    with pytest.raises(DataError, match="expected an archive with files, got an empty one; pack it anew"):
+        unpack(path, tmp_path / "out")
+
+
+def test_a_zip_that_was_cut_short_is_called_so(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match="got one that is damaged or cut short; fetch or copy it again"):
+        unpack(path, tmp_path / "out")

@@ -155,9 +155,20 @@ def test_folders_of_slices_pair_with_mask_files(tmp_path: Path) -> None:
     ("tags", "message"),
     [
         ({"ImagePositionPatient": lambda n: [0, 0, 2.0 * n + 2 * (n > 3)]}, "slice every 2 mm, got 4 mm without one"),
-        ({"ImagePositionPatient": lambda n: [0, 0, 2.0 * max(n, 1)]}, "one slice at each place, got several at 2 mm"),
+        (
+            {"ImagePositionPatient": lambda n: [0, 0, 2.0 * max(n, 1)]},
+            r"one slice at each place, got several at 2 mm \(00\d\.dcm and 00\d\.dcm\)",
+        ),
+        (
+            {"ImagePositionPatient": lambda n: [0, 0, 2.0 * n + 0.5 * (n > 3)]},
+            "at even distances, got gaps from 2 to 2.5 mm; reconstruct",
+        ),
+        ({"ImagePositionPatient": None}, r"got 6 images such as 000\.dcm without: nothing says where"),
         ({"ImagePositionPatient": lambda n: [5.0 * (n == 2), 0, 2.0 * n]}, "along a line, got some shifted sideways"),
-        ({"ImageOrientationPatient": lambda n: [0, 1, 0, 0, 0, 1] if n == 3 else list(AXIAL)}, "of one orientation"),
+        (
+            {"ImageOrientationPatient": lambda n: [0, 1, 0, 0, 0, 1] if n == 3 else list(AXIAL)},
+            r"of one orientation, got [01, ]{16} \(00\d.dcm\) and [01, ]{16} \(00\d.dcm\)",
+        ),
         ({"PixelSpacing": lambda n: [0.5, 0.75 + (n == 3)]}, r"one pixel size, got 0\.5 x .*folder of their own"),
         ({"PixelSpacing": None}, "got one without PixelSpacing"),
         ({"NumberOfFrames": 5}, "expected one slice a file, got a file of 5 frames"),
@@ -181,7 +192,7 @@ def test_slices_of_different_sizes_are_refused(tmp_path: Path) -> None:
     save_slices(tmp_path / "bad")
     tags = {"SeriesInstanceUID": "1.2.3", "ImagePositionPatient": [-10, 5, 12], "ImageOrientationPatient": list(AXIAL)}
     save_slice(tmp_path / "bad" / "x.dcm", VALUES[0, :7], "1.9", tags)
-    with pytest.raises(DataError, match=r"slices of one size, got 8 x 9 and 7 x 9"):
+    with pytest.raises(DataError, match=r"slices of one size, got 8 x 9 \(000\.dcm\) and 7 x 9 \(x\.dcm\)"):
         read_image(tmp_path / "bad")
 
 

@@ -9,12 +9,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from nibabel.orientations import aff2axcodes
 from scipy.linalg import block_diag
 from tests.io.volumes import ORIENTATIONS, patch_header, save_nifti, volume
 
 from ushape.core.errors import DataError, ShapeError
-from ushape.core.events import Message
 from ushape.core.labels import Labels
 from ushape.io.cases import load_case
 from ushape.io.faults import Fault, check_dataset
@@ -23,7 +21,6 @@ from ushape.io.images import read_mask
 from ushape.io.layouts import find_pairs
 from ushape.io.repair import fix_dataset
 from ushape.prep.label_grid import resample_label_onto
-from ushape.workflows.survey import survey
 
 SPACE = (17, 18, 19)
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
@@ -300,20 +297,3 @@ def test_a_mask_of_each_class_is_looked_at(tmp_path: Path) -> None:
 
 def test_the_real_task_has_no_errors(data_root: Path) -> None:
     assert [fault for fault in check_dataset(data_root / "Task04_Hippocampus") if fault.severity == "error"] == []
-
-
-def test_volumes_that_do_not_say_how_their_axes_run_are_told_once(dataset: Path) -> None:
-    for number in range(3):
-        for path in (image(dataset, number), mask(dataset, number)):
-            patch_header(path, qform_code=0, sform_code=0, pixdim=[1, 1, 1, 2, 1, 1, 1, 1])
-    told = [str(fault) for fault in gather(check_dataset(dataset)) if "orientation" in fault.what]
-    names = "case_0.nii.gz, case_1.nii.gz, case_2.nii.gz"
-    assert len(told) == 2
-    assert all("(qform and sform code 0), taken as x to the left, y forwards" in line for line in told)
-    assert all(f"(LAS) in 3 files ({names}); correct its header" in line for line in told)
-    said: list[Message] = []
-    survey(dataset, said.append)
-    (warning,) = [one.text for one in said if "orientation" in one.text]
-    assert "(LAS) in 6 files (case_0.nii.gz, " in warning
-    codes = aff2axcodes(nib.load(image(dataset, 0)).affine)
-    assert codes == ("L", "A", "S")

@@ -126,8 +126,15 @@ def read_json(path: Path) -> Any:
     Raises:
         DataError: it is missing, no JSON, or names something twice.
     """
+    text = ""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, object_pairs_hook=_each_once)
+    except _TwiceError as error:
+        raise DataError(
+            f"{path}: expected each name once, got {error.name!r} twice in one object{_name_lines(text, error.name)}; "
+            "correct it"
+        ) from error
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}: expected a JSON file, got {error.msg} (column {error.colno}); "
@@ -137,12 +144,27 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: expected a JSON file, got {error}; correct it, put it back, or start anew") from error
 
 
+class _TwiceError(ValueError):
+    """A name that comes twice in one object."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _name_lines(text: str, name: str) -> str:
+    """Say on which two lines a name stands; nothing where it stands in other places too."""
+    key = re.compile(re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:")
+    lines = [number for number, line in enumerate(text.splitlines(), start=1) for _ in key.findall(line)]
+    return f" (lines {lines[0]} and {lines[1]})" if len(set(lines)) == len(lines) == 2 else ""
+
+
 def _each_once(items: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its items; `json` itself would keep the last of one name, and say nothing."""
     found = dict(items)
     if len(found) < len(items):
         twice = next(name for index, (name, _) in enumerate(items) if name in dict(items[:index]))
-        raise ValueError(f"{twice!r} twice in one object")
+        raise _TwiceError(twice)
     return found
 
 

@@ -17,6 +17,7 @@ from typing import IO, cast
 from ushape.core.errors import DataError
 
 _DECODER_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, NotImplementedError)
+_PACKED = (b"PK\x03\x04", b"\x1f\x8b")  # how a zip and a gzip begin
 _BOMB_RATIO, _BOMB_BYTES = 200, 2**28  # images shrink 2 to 20 times; empty masks shrink more, but are small
 
 
@@ -86,7 +87,7 @@ def iterate_entries(path: Path, limits: Limits) -> Iterator[Entry]:
     Raises:
         DataError: as `unpack`.
     """
-    packed, total = max(path.stat().st_size, 1), 0
+    packed, total, is_empty = max(path.stat().st_size, 1), 0, True
     for number, entry in enumerate(_walk(path), start=1):
         _check_entry(path, entry, limits)
         total += entry.size
@@ -96,7 +97,10 @@ def iterate_entries(path: Path, limits: Limits) -> Iterator[Entry]:
                 f"its own size, got {number} files and {total / 1e9:.1f} GB so far; unpack it yourself if you trust it"
             )
         if not _is_hidden(entry.name):
+            is_empty = False
             yield entry
+    if is_empty:
+        raise DataError(f"{path}: expected an archive with files, got an empty one; pack it anew, or copy it again")
 
 
 @contextmanager
@@ -118,7 +122,10 @@ def _walk(path: Path) -> Iterator[Entry]:
                     yield Entry(info.filename, info.file_size, is_plain, partial(archive.open, info))
         return
     if not tarfile.is_tarfile(path):
-        raise DataError(f"{path}: expected a zip or tar archive, got other content; fetch or copy it again")
+        with path.open("rb") as file:
+            is_cut = file.read(4).startswith(_PACKED)
+        got = "one that is damaged or cut short" if is_cut else "other content"
+        raise DataError(f"{path}: expected a zip or tar archive, got {got}; fetch or copy it again")
     with tarfile.open(path) as tar:
         for member in tar:
             if not member.isdir():

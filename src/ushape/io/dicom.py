@@ -18,6 +18,7 @@ from jaxtyping import Shaped
 from numpy import ndarray
 
 from ushape.core.errors import DataError, require
+from ushape.core.events import count
 from ushape.io.archives import Limits, decoder_errors, read_files
 from ushape.io.raster import Raster, damaged, locate, refuse_huge, rescale
 from ushape.io.slices import Header, affine_of, order_slices
@@ -125,7 +126,8 @@ def read_slices(path: Path, series: str = "") -> list[Slice]:
     """
     with _named_errors(path):
         slices = _choose(path, _group(path), series)
-        return [slices[index] for index in order_slices(path, [slice_.header for slice_ in slices])]
+        names = [slice_.file.name for slice_ in slices]
+        return [slices[index] for index in order_slices(path, [slice_.header for slice_ in slices], names)]
 
 
 def _choose(path: Path, groups: dict[str, list[Slice]], series: str) -> list[Slice]:
@@ -159,12 +161,31 @@ def _has_magic(path: Path) -> bool:
 
 def _group(path: Path) -> dict[str, list[Slice]]:
     groups: dict[str, list[Slice]] = {}
+    placeless: list[Slice] = []
     for slice_ in _scan_zip(path) if path.is_file() else _scan_folder(path):
-        if "Rows" in slice_.header and "ImagePositionPatient" in slice_.header:  # else a report, a screenshot
+        if "Rows" in slice_.header and slice_.header.get("ImagePositionPatient"):  # else a report, a screenshot
             groups.setdefault(str(slice_.header.get("SeriesInstanceUID", "")), []).append(slice_)
+        elif "Rows" in slice_.header:
+            placeless.append(slice_)
     if not groups:
-        raise DataError(f"{path}: expected a DICOM series, got no slice with a position; check the path")
+        raise _no_series(path, placeless)
     return groups
+
+
+def _no_series(path: Path, placeless: list[Slice]) -> DataError:
+    """Build the error for what holds no slice with a position; `placeless` are its images."""
+    if not placeless:
+        return DataError(f"{path}: expected a DICOM series, got no slice; check the path")
+    images = f"{count(len(placeless), 'image')} such as {placeless[0].file.name}"
+    if any(int(slice_.header.get("NumberOfFrames") or 1) > 1 for slice_ in placeless):
+        return DataError(
+            f"{path}: expected one slice a file, got several frames in {placeless[0].file.name}; convert it to "
+            "NIfTI, or export it as single slices"
+        )
+    return DataError(
+        f"{path}: expected slices with ImagePositionPatient, got {images} without: "
+        "nothing says where they lie; export the series again with it, or convert it to NIfTI"
+    )
 
 
 def _scan_folder(path: Path) -> Iterator[Slice]:

@@ -17,25 +17,28 @@ Header = Any
 
 _ALIKE = 1e-3  # components of directions, and millimetres of pixel size, that may differ between slices
 _UNEVEN = 0.1  # of the usual step from slice to slice
+_MISSING = 1.5  # usual steps without a slice: one is not there
 _MUST_HAVE = ("Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 
 
-def order_slices(path: Path, headers: Sequence[Header]) -> Int[ndarray, " slices"]:
+def order_slices(path: Path, headers: Sequence[Header], names: Sequence[str]) -> Int[ndarray, " slices"]:
     """Return the order of slices along their normal.
 
+    Args:
+        names: of the slices' files, for the messages.
     Raises:
         DataError: a header lacks what places it; slices differ in size, pixel size or orientation, lie on each other,
             or are not evenly spaced, as when one is missing.
     """
-    for header in headers:
-        _check_header(path, header)
-    _check_alike(path, "size", [(header.Rows, header.Columns) for header in headers])
-    _check_alike(path, "pixel size", [header.PixelSpacing for header in headers])
-    _check_alike(path, "orientation", [header.ImageOrientationPatient for header in headers])
+    for header, name in zip(headers, names, strict=True):
+        _check_header(path, header, name)
+    _check_alike(path, "size", [(header.Rows, header.Columns) for header in headers], names)
+    _check_alike(path, "pixel size", [header.PixelSpacing for header in headers], names)
+    _check_alike(path, "orientation", [header.ImageOrientationPatient for header in headers], names)
     positions = np.array([header.ImagePositionPatient for header in headers], dtype=float)
     places = positions @ np.cross(*_axes_in_plane(headers[0]))
     order = np.argsort(places, kind="stable")
-    _check_steps(path, places[order], positions[order])
+    _check_steps(path, places[order], positions[order], [names[index] for index in order])
     return order
 
 
@@ -68,11 +71,11 @@ def _axes_in_plane(header: Header) -> Float[ndarray, "2 3"]:
     return np.array(header.ImageOrientationPatient, dtype=float).reshape(2, 3)
 
 
-def _check_header(path: Path, header: Header) -> None:
+def _check_header(path: Path, header: Header, name: str) -> None:
     missing = [name for name in _MUST_HAVE if not header.get(name)]
     if missing:
         raise DataError(
-            f"{path}: expected slices with {', '.join(_MUST_HAVE)}, got one without {', '.join(missing)}; "
+            f"{path}: expected slices with {', '.join(_MUST_HAVE)}, got one without {', '.join(missing)} ({name}); "
             "export the series again"
         )
     if int(header.get("NumberOfFrames") or 1) > 1:
@@ -82,32 +85,43 @@ def _check_header(path: Path, header: Header) -> None:
         )
 
 
-def _check_alike(path: Path, what: str, values: Sequence[Sequence[Any]]) -> None:
+def _check_alike(path: Path, what: str, values: Sequence[Sequence[Any]], names: Sequence[str]) -> None:
     table = np.array([[float(number) for number in value] for value in values])
     different = np.abs(table - table[0]).max(axis=1) > _ALIKE
     if different.any():
-        examples = [" x ".join(f"{number:g}" for number in table[index]) for index in (0, int(different.argmax()))]
+        between = " x " if table.shape[1] == 2 else ", "
+        examples = [
+            f"{between.join(f'{number:g}' for number in table[index])} ({names[index]})"
+            for index in (0, int(different.argmax()))
+        ]
         raise DataError(
             f"{path}: expected slices of one {what}, got {examples[0]} and {examples[1]}; "
             "keep those of one volume in a folder of their own"
         )
 
 
-def _check_steps(path: Path, places: Float[ndarray, " slices"], positions: Float[ndarray, "slices 3"]) -> None:
+def _check_steps(
+    path: Path, places: Float[ndarray, " slices"], positions: Float[ndarray, "slices 3"], names: Sequence[str]
+) -> None:
     if len(places) < 2:
         return
     steps = np.diff(places)
-    usual = float(np.median(steps))
-    if steps.min() <= _UNEVEN * usual:
+    usual, closest, widest = float(np.median(steps)), int(steps.argmin()), int(steps.argmax())
+    if steps[closest] <= _UNEVEN * usual:
         raise DataError(
-            f"{path}: expected one slice at each place, got several at {places[steps.argmin()]:g} mm; "
-            "keep one acquisition in the folder"
+            f"{path}: expected one slice at each place, got several at {places[closest]:g} mm "
+            f"({names[closest]} and {names[closest + 1]}); keep one acquisition in the folder"
         )
-    if steps.max() > (1 + _UNEVEN) * usual:
-        where, gap = places[steps.argmax()], float(steps.max())
+    if steps[widest] > _MISSING * usual:
         raise DataError(
-            f"{path}: expected a slice every {usual:g} mm, got {gap:g} mm without one after {where:g} mm "
-            "(missing slices?); export the whole series again"
+            f"{path}: expected a slice every {usual:g} mm, got {steps[widest]:g} mm without one after "
+            f"{places[widest]:g} mm (missing slices?); export the whole series again"
+        )
+    even = np.linspace(places[0], places[-1], len(places))
+    if max(np.abs(places - even).max(), steps[widest] - usual) > _UNEVEN * usual:
+        raise DataError(
+            f"{path}: expected slices at even distances, got gaps from {steps[closest]:g} to {steps[widest]:g} mm; "
+            "reconstruct the series with even ones, or resample it to NIfTI first"
         )
     straight = np.linspace(positions[0], positions[-1], len(positions))
     if np.linalg.norm(positions - straight, axis=1).max() > _UNEVEN * usual:
