@@ -186,6 +186,15 @@ def test_a_value_in_one_mask_only_is_a_warning(dataset: Path) -> None:
     assert (fault.severity, fault.file, fault.what) == ("warning", mask(dataset, 1), "the only mask with value 77")
 
 
+def test_a_lone_255_above_small_class_numbers_is_a_warning(dataset: Path) -> None:
+    for number in (0, 1):
+        found = read_mask(mask(dataset, number)) // np.uint8(255) * np.uint8(17)
+        found[:3], found[-3:] = 255, 53
+        rewrite(mask(dataset, number), found)
+    told = [fault for fault in check_dataset(dataset) if fault.what.startswith("255, far above")]
+    assert [fault.remedy for fault in told] == ["if it means 'ignore', train with --set data.labels.ignore=255"]
+
+
 def test_masks_that_say_1_beside_masks_that_say_255_are_a_warning(dataset: Path) -> None:
     rewrite(mask(dataset, 1), read_mask(mask(dataset, 1)) // np.uint8(255))
     assert only_fault(dataset).what == "the foreground is 1 in nuclei_001.png but 255 elsewhere"

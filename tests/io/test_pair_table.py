@@ -84,7 +84,8 @@ def test_without_masks_rows_are_there_to_be_predicted(tmp_path: Path) -> None:
             "A/a.png,MA.png\nb.png,mb.png\n",
             r"a header as the first line, got A/a\.png, MA\.png; write image,mask above",
         ),
-        ("image,mask,weight\na.png,ma.png,1\n", "got image, mask, weight"),
+        ("image,mask,patinet\na.png,ma.png,1\n", "got image, mask, patinet; rename patinet to patient$"),
+        ("image,mask_liver,maks_gut\na.png,ma.png,mb.png\n", "; rename maks_gut to mask_gut$"),
         ("image,mask,mask\na.png,ma.png,mb.png\n", "got image, mask, mask"),
         ("", "got none; rename"),
         ("image,mask\n", "expected a row for each case, got none"),
@@ -92,7 +93,11 @@ def test_without_masks_rows_are_there_to_be_predicted(tmp_path: Path) -> None:
         ("image,mask\n,ma.png\n", "row 2: expected a file in column image, got nothing"),
         (
             "image,mask\na.png,ma.png\na.png,mb.png\n",
-            "expected each name once, got a in 2 and 3 .rows.; add a column name",
+            "expected each name once, got a in 2 and 3 .rows.; add a column name, or remove one$",
+        ),
+        (
+            "name,image,mask\nx,a.png,ma.png\nx,b.png,mb.png\n",
+            "x in 2 and 3 .rows.; correct the column name, or remove one$",
         ),
         ("image,mask_x,mask_y\na.png,ma.png,\n", "row 2: expected a mask of each class or none, got 1"),
     ],
@@ -106,3 +111,20 @@ def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.csv").write_bytes("image,mask\nä.png,m.png\n".encode("latin-1"))
     with pytest.raises(DataError, match="expected a table in UTF-8"):
         find_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "remark"),
+    [
+        ("Age,Subject_ID", "Age, Subject_ID; if Subject_ID names patients, rename it to patient"),
+        ("patient,subject", "subject; training does without"),
+        ("filename,stage,", "filename, stage; training does without"),
+    ],
+)
+def test_further_columns_are_told_once_and_not_read(tmp_path: Path, columns: str, remark: str) -> None:
+    folder = write(tmp_path, f"image,mask,{columns}\na.png,ma.png,1,2\nb.png,mb.png,3,4\n")
+    found = find_dataset(folder)
+    assert [pair.name for pair in found.pairs] == ["a", "b"]
+    assert found.remark == f"{folder / 'dataset.csv'}: not read: {remark}"
+    told = [fault for fault in check_dataset(folder) if "not read" in fault.what]
+    assert [(fault.severity, str(fault)) for fault in told] == [("warning", found.remark)]

@@ -23,6 +23,10 @@ def designed(data: Path, text: str = "", *, foreground: bool = False, **changes:
     return design(FitRequest(data, Path(), recipe if text else None, named, foreground), ignore_events)
 
 
+def warnings_of(heard: Heard, word: str) -> list[str]:
+    return [event.text for event in heard.of(Message) if event.level == "warning" and word in event.text]
+
+
 def test_flags_go_before_the_recipe_and_the_recipe_before_the_plan(blobs: Path) -> None:
     plain = designed(blobs).recipe
     assert plain.patches.batch not in (31, 32)
@@ -59,6 +63,38 @@ def test_a_value_can_be_ignored(blobs: Path) -> None:
     found = designed(blobs, text)
     assert found.recipe.data.labels.ignore == 77
     assert sum(found.data.fingerprint.class_shares) == pytest.approx(1)
+    assert designed(blobs, data__labels__ignore=77).recipe.data.labels == found.recipe.data.labels
+    assert designed(blobs).recipe.data.labels.values == (0, 77, 255)
+
+
+def test_a_value_that_the_masks_suggest_or_a_data_set_names_no_class_for_can_be_ignored_too(blobs: Path) -> None:
+    for path in (blobs / "masks").iterdir():
+        mask = read_mask(path) // 255
+        mask[:3], mask[-3:] = 255, 7
+        Image.fromarray(mask).save(path)
+    heard = Heard()
+    assert design(FitRequest(blobs, Path()), heard).data.labels.values == (0, 1, 7, 255)
+    (warning,) = warnings_of(heard, "255")
+    assert warning.endswith("if it means 'ignore', --set data.labels.ignore=255")
+    heard = Heard()
+    found = design(FitRequest(blobs, Path(), changes={"data.labels.ignore": 255}), heard)
+    assert (found.data.labels.values, found.recipe.data.labels.ignore) == ((0, 1, 7), 255)
+    assert warnings_of(heard, "255") == []
+    merged = designed(blobs, foreground=True, data__labels__ignore=255)
+    assert (merged.data.labels.values, merged.data.labels.merge) == ((0, 1), "foreground")
+    names = {"channel_names": {"0": "gray"}, "labels": {"background": 0, "disc": 1, "edge": 7}, "file_ending": ".png"}
+    (blobs / "dataset.json").write_text(json.dumps(names), encoding="utf-8")
+    assert designed(blobs, data__labels__ignore=255).recipe.data.labels.names == ("background", "disc", "edge")
+    with pytest.raises(ConfigError, match="the ignored value cannot be a class as well"):
+        designed(blobs, data__labels__ignore=7)
+
+
+def test_a_table_with_patients_says_where_the_groups_come_from(blobs: Path) -> None:
+    names = sorted(path.stem for path in (blobs / "images").iterdir())
+    rows = [f"images/{name}.png,masks/{name}.png,{number // 2}" for number, name in enumerate(names)]
+    (blobs / "dataset.csv").write_text("\n".join(["image,mask,patient", *rows]), encoding="utf-8")
+    assert 'groups = "" # from the table\'s column patient' in designed(blobs).text
+    assert "column patient" not in designed(blobs, '[data]\ngroups = "(.)"\n').text
 
 
 def test_foreground_by_flag_or_by_recipe_is_the_same(tmp_path: Path) -> None:

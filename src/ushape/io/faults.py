@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from ushape.core.errors import DataError
@@ -41,6 +42,8 @@ def check_dataset(folder: Path, *, axes: str = "", strict: bool = False) -> list
     faults += [fault for look in looks for fault in (*look.faults, *judge_pair(look, strict=strict))]
     faults += [fault for check in DATASET_CHECKS for fault in check(looks)]
     faults += check_labels(looks, found.labels)
+    if found.remark:
+        faults.append(replace(fault_of(DataError(found.remark), folder), severity="warning"))
     return sorted(faults, key=lambda fault: (fault.severity != "error", natural_key(fault.file)))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from jaxtyping import Integer
 from numpy import ndarray
 
 from ushape.core.errors import DataError
-from ushape.core.labels import AnyLabel, Labels
+from ushape.core.labels import AnyLabel, Ignore, Labels
 from ushape.io.images import read_mask
 from ushape.io.listing import name_some
 
@@ -137,13 +138,14 @@ def count_overlapping(label: AnyLabel) -> list[int]:
     return [label[0].size, label[0].size - covered, *(int(np.count_nonzero(mask)) for mask in label)]
 
 
-def guess_labels(facts: LabelFacts, *, foreground: bool = False) -> Labels:
+def guess_labels(facts: LabelFacts, *, foreground: bool = False, ignore: Ignore | None = None) -> Labels:
     """Propose classes for the values that were found: one per value, 0 the background even if it never occurs.
 
     Beside classes that are numbered 1, 2 and on without a gap, a lone 255 is ignored, as in PASCAL VOC.
 
     Args:
         foreground: make every value above 0 one class. It keeps its value if there is only one, else becomes 255.
+        ignore: the value that is no class, "none" if each is one; None to guess that too.
     Raises:
         DataError: there is no foreground, a value is negative, or the values are no classes (see `LabelFacts.kind`).
 
@@ -156,12 +158,30 @@ def guess_labels(facts: LabelFacts, *, foreground: bool = False) -> Labels:
     if facts.values[0] < 0:
         raise DataError(f"masks: expected label values from 0, got {facts.values[0]}; number the classes from 0")
     found = tuple(value for value in facts.values if value)
+    if ignore is None:
+        is_void = not foreground and len(found) > 2 and found == (*range(1, len(found)), _VOID)
+        ignore = _VOID if is_void else "none"
+    classes = tuple(value for value in found if value != ignore)
+    if not classes:
+        raise DataError(f"masks: expected some foreground, got only 0 and {ignore}, which is ignored; ignore another")
     if foreground:
-        return Labels(values=(0, found[0] if len(found) == 1 else 255), merge="foreground")
-    is_void = len(found) > 2 and found == (*range(1, len(found)), _VOID)
-    classes = found[:-1] if is_void else found
+        several = 255 if ignore != 255 else 1
+        return Labels(values=(0, classes[0] if len(classes) == 1 else several), merge="foreground", ignore=ignore)
     names = ("foreground",) if len(classes) == 1 else tuple(f"class_{value}" for value in classes)
-    return Labels(names=("background", *names), values=(0, *classes), ignore=_VOID if is_void else "none")
+    return Labels(names=("background", *names), values=(0, *classes), ignore=ignore)
+
+
+def may_be_void(labels: Labels) -> bool:
+    """Tell whether 255 is a class of its own, far above the others, so that it may have meant "ignore".
+
+    >>> may_be_void(Labels(names=("0", "17", "53", "255"), values=(0, 17, 53, 255)))
+    True
+    >>> may_be_void(Labels(names=("0", "127", "255"), values=(0, 127, 255)))
+    False
+    """
+    *others, top = labels.values
+    widest = max((high - low for low, high in pairwise(others)), default=top)
+    return top == _VOID and top - others[-1] > 3 * widest
 
 
 def common_labels(predicted: Sequence[Path], true: Sequence[Path], *, foreground: bool) -> Labels:

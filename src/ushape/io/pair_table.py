@@ -10,7 +10,7 @@ from ushape.core.config import nearest
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
 from ushape.io.images import split_name
-from ushape.io.listing import name_twice
+from ushape.io.listing import name_some, name_twice
 from ushape.io.pairs import DatasetFiles, Matching, Pair, class_file_labels
 
 TABLE_NAMES = ("dataset.csv", "pairs.csv", "dataset.tsv", "pairs.tsv")
@@ -18,6 +18,8 @@ TABLE_NAMES = ("dataset.csv", "pairs.csv", "dataset.tsv", "pairs.tsv")
 TABLE_ENDINGS = {".csv": ",", ".tsv": "\t"}
 """Endings of tables, and what usually stands between their columns."""
 _OPTIONAL = ("name", "patient", "split")
+_LIKE = 0.75
+_PATIENTS = ("subject", "patient", "person", "participant")
 
 Row = Mapping[str, str]
 
@@ -27,12 +29,15 @@ def read_table(path: Path) -> DatasetFiles:
 
     Instead of image there may be one column per channel, `image_t1`, `image_t2`; instead of mask one per class,
     `mask_liver`, `mask_tumour`. Paths are relative to the table. A case bears the name of its (first) image unless
-    there is a column name. In a table without any mask, all rows are there to be predicted.
+    there is a column name. In a table without any mask, all rows are there to be predicted. Other columns are not read,
+    which `DatasetFiles.remark` says.
 
     Raises:
-        DataError: a column is missing or unknown, a row is not complete, a file is not there, or a name comes twice.
+        DataError: a column is missing or misspelt, a row is not complete, a file is not there, or a name comes twice.
     """
-    pairs, rows, images, masks = _read_pairs(path)
+    pairs, rows, head = _read_pairs(path)
+    columns = [name.lower() for name in head]
+    images, masks = _pick(columns, "image"), _pick(columns, "mask")
     names = [pair.name for pair in pairs]
     known = tuple(pair for pair in pairs if pair.masks)
     missing = tuple(pair.image for pair in pairs if known and not pair.masks)
@@ -44,6 +49,7 @@ def read_table(path: Path) -> DatasetFiles:
         groups=_filled(names, rows, "patient"),
         splits=_filled(names, rows, "split"),
         is_listed=True,
+        remark=_remark_on(path, head),
     )
 
 
@@ -56,15 +62,15 @@ def list_table(path: Path) -> list[Pair]:
     return _read_pairs(path)[0]
 
 
-def _read_pairs(path: Path) -> tuple[list[Pair], list[Row], list[str], list[str]]:
-    """Return the cases, the rows they come from, and the columns of images and of masks."""
+def _read_pairs(path: Path) -> tuple[list[Pair], list[Row], list[str]]:
+    """Return the cases, the rows they come from, and the columns."""
     head, rows = _read_rows(path)
     columns = [name.lower() for name in head]
     images, masks = _pick(columns, "image"), _pick(columns, "mask")
     _check_columns(path, head, images, masks)
     pairs = [_pair_of(path, number, row, images, masks) for number, row in enumerate(rows, start=2)]
-    _refuse_twice(path, pairs)
-    return pairs, rows, images, masks
+    _refuse_twice(path, pairs, has_names="name" in columns)
+    return pairs, rows, head
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[Row]]:
@@ -85,24 +91,55 @@ def _pick(columns: Sequence[str], kind: str) -> list[str]:
 
 
 def _check_columns(path: Path, head: Sequence[str], images: Sequence[str], masks: Sequence[str]) -> None:
-    strangers = [name for name in head if name.lower() not in (*images, *masks, *_OPTIONAL)]
-    if images and masks and not strangers and len({name.lower() for name in head}) == len(head):
+    strangers = _list_strangers(head)
+    read = [name.lower() for name in head if name and name not in strangers]
+    needed = [kind for kind, found in (("image", images), ("mask", masks)) if not found]
+    absent = [name for name in _OPTIONAL if name not in read]
+    if not needed and not _propose_names(strangers, [], absent) and len(set(read)) == len(read):
         return
     got = ", ".join(head) or "none"
     if any(split_name(Path(name))[1] for name in head):
         raise DataError(f"{path}: expected a header as the first line, got {got}; write image,mask above it")
-    needed = [kind for kind, found in (("image", images), ("mask", masks)) if not found]
     raise DataError(
         f"{path}: expected the columns image and mask (or image_NAME and mask_NAME for several), and perhaps "
-        f"{', '.join(_OPTIONAL)}, got {got}; {_propose_names(strangers, needed) or 'rename or remove the others'}"
+        f"{', '.join(_OPTIONAL)}, got {got}; {_propose_names(strangers, needed, absent) or 'rename or remove one'}"
     )
 
 
-def _propose_names(strangers: Sequence[str], needed: Sequence[str]) -> str:
+def _list_strangers(head: Sequence[str]) -> list[str]:
+    """List the columns that are not read; those without a name say nothing."""
+    lower = [name.lower() for name in head]
+    known = (*_pick(lower, "image"), *_pick(lower, "mask"), *_OPTIONAL, "")
+    return [name for name in head if name.lower() not in known]
+
+
+def _propose_names(strangers: Sequence[str], needed: Sequence[str], absent: Sequence[str]) -> str:
     """Say which column to call how, where that is plain: it is spelt alike, or the only one for the only one needed."""
     last = needed[0] if len(strangers) == len(needed) == 1 else ""
-    names = {stranger: nearest(stranger, [*needed, *_OPTIONAL]) or last for stranger in strangers}
+    names = {stranger: nearest(stranger, needed) or _meant(stranger, absent) or last for stranger in strangers}
     return ", ".join(f"rename {stranger} to {name}" for stranger, name in names.items() if name)
+
+
+def _meant(stranger: str, absent: Sequence[str]) -> str:
+    """Return the name that a column misspells, "" if none: who types fast still begins with the right letter.
+
+    >>> _meant("Patinet", ["patient"]), _meant("maks_liver", []), _meant("age_years", []), _meant("patient_id", [])
+    ('patient', 'mask_liver', '', '')
+    """
+    kind, line, rest = stranger.lower().partition("_")
+    name = nearest(kind, ("image", "mask") if line else absent, likeness=_LIKE)
+    return f"{name}{line}{rest}" if name[:1] == kind[:1] else ""
+
+
+def _remark_on(path: Path, head: Sequence[str]) -> str:
+    """Say which columns are not read, and which of them may name patients, who must not be on both sides of a split."""
+    unread = _list_strangers(head)
+    if not unread:
+        return ""
+    is_said = any(name.lower() == "patient" for name in head)
+    patients = [] if is_said else [name for name in unread if name.lower().startswith(_PATIENTS)]
+    remedy = f"if {patients[0]} names patients, rename it to patient" if patients else "training does without"
+    return f"{path}: not read: {name_some(unread)}; {remedy}"
 
 
 def _pair_of(path: Path, number: int, row: Row, images: Sequence[str], masks: Sequence[str]) -> Pair:
@@ -127,11 +164,12 @@ def _file(path: Path, number: int, column: str, value: str) -> Path:
     return file
 
 
-def _refuse_twice(path: Path, pairs: Sequence[Pair]) -> None:
+def _refuse_twice(path: Path, pairs: Sequence[Pair], *, has_names: bool) -> None:
     if not pairs:
         raise DataError(f"{path}: expected a row for each case, got none; add them")
+    remedy = "correct the column name" if has_names else "add a column name"
     if twice := name_twice([pair.name for pair in pairs], first=2):
-        raise DataError(f"{path}: expected each name once, got {twice} (rows); add a column name")
+        raise DataError(f"{path}: expected each name once, got {twice} (rows); {remedy}, or remove one")
 
 
 def _name_rows(path: Path, pairs: Sequence[Pair]) -> dict[Path, str]:

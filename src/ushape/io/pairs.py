@@ -79,6 +79,7 @@ class DatasetFiles:
         splits: case name to the split it was given to; empty if it does not say.
         axes: how the files are to be read, see `read_raster`.
         is_listed: whether each file is named in a list; else they are found by their stems.
+        remark: what its description says in vain, and what to do about it, in one sentence; "" for nothing.
     """
 
     layout: str
@@ -89,6 +90,7 @@ class DatasetFiles:
     splits: Mapping[str, str] = field(default_factory=dict)
     axes: str = ""
     is_listed: bool = False
+    remark: str = ""
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

@@ -13,7 +13,7 @@ from ushape.core.errors import DataError
 from ushape.core.labels import Labels
 from ushape.io.facts import common_channels, same_digests
 from ushape.io.findings import Fault, Look, fault_of
-from ushape.io.label_values import LabelFacts, collect_labels, guess_labels
+from ushape.io.label_values import LabelFacts, collect_labels, guess_labels, may_be_void
 from ushape.io.listing import name_some
 
 _UNITS = "check the unit in its header"
@@ -34,11 +34,11 @@ def check_labels(looks: Sequence[Look], labels: Labels | None) -> list[Fault]:
         absent = _check_absent(folder, held, labels) if is_whole else []
         return absent if in_files else _check_named_values(folder, facts, labels) + absent
     try:
-        guess_labels(facts)
+        guess = guess_labels(facts)
     except DataError as error:
         fault = fault_of(error, Path("masks"), file=folder)
         return [replace(fault, severity="warning") if facts.kind == "instances" else fault]
-    return _check_mixed_codes(folder, facts) or _check_rare_values(folder, facts)
+    return _check_mixed_codes(folder, facts) or _check_void(folder, guess) + _check_rare_values(folder, facts)
 
 
 def _check_channels(looks: Sequence[Look]) -> list[Fault]:
@@ -166,6 +166,13 @@ def _check_mixed_codes(folder: Path, facts: LabelFacts) -> list[Fault]:
         return []
     what = f"the foreground is 1 in {name_some(ones)} but 255 elsewhere"
     return [Fault("warning", folder, what, "if both mean the same, train with --foreground")]
+
+
+def _check_void(folder: Path, guess: Labels) -> list[Fault]:
+    """Find a lone 255, which in other tools' masks is no class."""
+    remedy = "if it means 'ignore', train with --set data.labels.ignore=255"
+    what = "255, far above the other label values, is trained as a class of its own"
+    return [Fault("warning", folder, what, remedy)] if may_be_void(guess) else []
 
 
 def _check_rare_values(folder: Path, facts: LabelFacts) -> list[Fault]:

@@ -77,7 +77,7 @@ def design(request: FitRequest, listener: Listener) -> Design:
         request.data,
         listener,
         labels=wishes.labels,
-        foreground=wishes.foreground,
+        guess=wishes.guess,
         axes=wishes.axes,
         strict=wishes.strict,
     )
@@ -89,7 +89,10 @@ def design(request: FitRequest, listener: Listener) -> Design:
     recipe, weighed = fill_class_weights(wanted, data.fingerprint.class_shares)
     check_sizes(recipe)
     Loss(recipe.loss, recipe.head)  # refuses terms that do not fit the head, before anything is read or written
+    patients = dict.fromkeys(
+        ["data.groups"] if data.found.groups and not recipe.data.groups else [], "from the table's column patient"
+    )
     kept = {name: reason for name, reason in reasons.items() if value_at(recipe, name) == value_at(planned, name)}
     said = {name: comment for name, _, comment in list_settings(text) if comment}
     flags = dict.fromkeys(request.changes, "set on the command line")
-    return Design(data, planned, recipe, {**kept, **said, **flags, **weighed})
+    return Design(data, planned, recipe, {**patients, **kept, **said, **flags, **weighed})

@@ -12,13 +12,14 @@ from ushape.core.case import Geometry
 from ushape.core.events import Listener, Message
 from ushape.core.labels import AnyLabel, Labels, flatten
 from ushape.io.cases import load_case, mask_axes
-from ushape.io.label_values import count_overlapping, describe_labels, guess_labels
+from ushape.io.label_values import count_overlapping, describe_labels
 from ushape.io.layouts import DatasetFiles, Pair, find_dataset
 from ushape.plan.facts import CaseFacts, samples_per_case, take_facts
 from ushape.plan.fingerprint import Fingerprint, take_fingerprint
 from ushape.prep.label_grid import resample_label_onto
+from ushape.workflows.guess import UNSAID, Guess
 from ushape.workflows.notices import warn_unoriented
-from ushape.workflows.tell import judge_absent, may_count_objects, tell_data
+from ushape.workflows.tell import judge_absent, tell_data, tell_doubts
 
 READERS = 2
 """Threads that read; each holds one case."""
@@ -39,7 +40,7 @@ def survey(
     listener: Listener,
     *,
     labels: Labels | None = None,
-    foreground: bool = False,
+    guess: Guess = UNSAID,
     axes: str = "",
     strict: bool = False,
 ) -> DataSet:
@@ -47,7 +48,7 @@ def survey(
 
     Args:
         labels: the classes, if a recipe names them; else the data set may, else they are guessed from the masks.
-        foreground: whether every label value above 0 is taken as one class.
+        guess: what a user says of classes that no recipe names.
         axes: of the files' arrays, see `io.images.read_raster`.
         strict: refuse labels on another grid than their image's.
     Raises:
@@ -58,18 +59,18 @@ def survey(
     warn_unoriented([path for pair in found.pairs for path in (*pair.images, *pair.masks)], listener)
     values = describe_labels([mask for pair in found.pairs for mask in pair.masks], axes=mask_axes(axes))
     named = labels is not None
-    if labels is None and found.labels is not None and not foreground:
-        labels = found.labels
-    is_guessed = labels is None
-    labels = labels or guess_labels(values, foreground=foreground)
+    is_guessed = not named and (found.labels is None or guess.foreground)
+    labels = labels or guess.labels(found.labels, values)
     cases, shares = _look(replace(found, axes=axes), labels, listener, strict=strict)
     fingerprint = take_fingerprint(cases, labels, values.pixels, found.channel_names)
     if labels.overlap != "none":
         fingerprint = fingerprint.model_copy(update={"class_shares": shares})
     judge_absent(folder, labels, fingerprint.class_shares, listener, named=named)
     tell_data(folder, values, labels, fingerprint, listener)
-    if is_guessed and may_count_objects(labels):
-        listener(Message("if these values count objects rather than name classes, train with --foreground"))
+    if is_guessed and guess.ignore is None:
+        tell_doubts(labels, listener)
+    if found.remark:
+        listener(Message(found.remark, "warning"))
     return DataSet(folder, replace(found, axes=axes), labels, fingerprint)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ushape.core.errors import DataError
 from ushape.core.events import Listener, Message, count
 from ushape.core.labels import Labels
-from ushape.io.label_values import LabelFacts
+from ushape.io.label_values import LabelFacts, may_be_void
 from ushape.io.layouts import show_size
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.recipe import Recipe
@@ -48,21 +48,27 @@ def tell_data(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerpri
     grid = f"{size} {'pixels' if facts.ndim == 2 else 'voxels'}{spacing}, {count(facts.channels, 'channel')}"
     listener(Message(f"{folder}: {facts.cases} images with masks, {grid}, {facts.dtype}"))
     shares = ", ".join(f"{n} {s:.1%}" for n, s in zip(labels.names, facts.class_shares, strict=True))
+    ignored = "" if labels.ignore == "none" else f", {labels.ignore} is ignored"
     if labels.merge == "foreground":
-        listener(Message(f"labels: {len(values.values)} values, trained as foreground against background; {shares}"))
+        found = f"{len(values.values)} values{ignored}, trained as foreground against background"
+        listener(Message(f"labels: {found}; {shares}"))
     elif labels.overlap != "none":
         listener(Message(f"labels: {labels.count - 1} classes that may overlap; {shares}"))
         return
     else:
-        listener(Message(f"labels: values {', '.join(map(str, labels.values))}; {shares}"))
+        listener(Message(f"labels: values {', '.join(map(str, labels.values))}{ignored}; {shares}"))
     empty = len(values.without_foreground)
     if empty:
         listener(Message(f"{empty} of {facts.cases} masks hold no foreground; they train as background", "warning"))
 
 
-def may_count_objects(labels: Labels) -> bool:
-    """Tell whether values that nobody has named may be the numbers of objects: 1, 2 and on."""
-    return labels.merge == "none" and labels.count > 2 and labels.values == tuple(range(labels.count))
+def tell_doubts(labels: Labels, listener: Listener) -> None:
+    """Say what values that nobody has named may mean instead: the numbers of objects, or a 255 that is no class."""
+    if labels.merge == "none" and labels.count > 2 and labels.values == tuple(range(labels.count)):
+        listener(Message("if these values count objects rather than name classes, train with --foreground"))
+    if may_be_void(labels):
+        what = "255 is trained as a class of its own; if it means 'ignore', --set data.labels.ignore=255"
+        listener(Message(what, "warning"))
 
 
 def judge_absent(folder: Path, labels: Labels, shares: tuple[float, ...], listener: Listener, *, named: bool) -> None:

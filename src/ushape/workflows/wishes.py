@@ -9,6 +9,7 @@ from typing import Any
 from ushape.core.config import parse_config
 from ushape.core.errors import ConfigError
 from ushape.core.labels import Labels
+from ushape.workflows.guess import Guess, read_ignored
 
 LABELS = "data.labels."
 
@@ -19,7 +20,7 @@ class Wishes:
 
     Attributes:
         labels: the classes, if their values are named.
-        foreground: whether every label value above 0 is one class.
+        guess: what is said of them otherwise.
         axes: of the files' arrays, "" if nothing is said.
         strict: refuse labels on another grid than their image's.
         ndim: of the net, or None.
@@ -28,7 +29,7 @@ class Wishes:
     """
 
     labels: Labels | None
-    foreground: bool
+    guess: Guess
     axes: str
     strict: bool
     ndim: object
@@ -50,7 +51,7 @@ def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str
         raise ConfigError("--foreground: the recipe names the label values already; leave out one of them")
     return Wishes(
         labels=parse_config(Labels, labels, f"{where}: data.labels") if "values" in labels else None,
-        foreground=foreground or labels.get("merge") == "foreground",
+        guess=Guess(foreground or labels.get("merge") == "foreground", read_ignored(labels.get("ignore"))),
         axes=str(changes.get("data.axes", data.get("axes", ""))),
         strict=changes.get("data.strict", data.get("strict", False)) is True,
         start=str(changes.get("train.start", _table_at(table, "train").get("start", "none"))),
