@@ -118,7 +118,7 @@ def test_regions_and_an_ignored_class_are_kept(tmp_path: Path) -> None:
             {"labels": {"0": "background", "1": "a", "2": "a"}},
             "each name once, got 'a' for 1 and 2; rename all but one",
         ),
-        ({"labels": {"a": 1, "b": 1}}, r"labels: values must differ.*; correct the file"),
+        ({"labels": {"a": 1, "b": 1}}, r"labels: values must differ, got 1 for a and b; correct the file"),
         ({"training": "all"}, "training: expected a list, got 'all'"),
         ({"training": ["a.nii.gz"]}, "training: entry 1: expected an object with image and label, got 'a.nii.gz'"),
         ({"training": [{"img": "i" * 99, "label": "l"}]}, "entry 1: .*, got 'img', 'label'; rename 'img' to 'image'"),

@@ -84,6 +84,23 @@ def test_different_sizes_are_an_error(dataset: Path) -> None:
     assert fault.what == "mask has size 64x60 but image has 64x64"
 
 
+def test_a_mask_of_another_size_and_name_is_told_with_its_image(dataset: Path) -> None:
+    rows = [f"images/{path.name},masks/{path.name}" for path in sorted((dataset / "images").iterdir())]
+    rows[1] = f"images/{image(dataset, 1).name},masks/other.png"
+    rewrite(dataset / "masks" / "other.png", np.eye(60, dtype=np.uint8) * 255)
+    (dataset / "pairs.csv").write_text("\n".join(["image,mask", *rows]))
+    assert only_fault(dataset).what == "mask has size 60x60 but image has 64x64 (image nuclei_001.png)"
+
+
+def test_a_negative_value_is_told_with_its_file(dataset: Path) -> None:
+    for number in range(4):
+        values = read_mask(mask(dataset, number)).astype(np.int16)
+        values[0, 0] = -1 if number == 2 else values[0, 0]
+        tifffile.imwrite(mask(dataset, number).with_suffix(".tif"), values)
+        mask(dataset, number).unlink()
+    assert only_fault(dataset).what == "expected label values from 0, got -1 in nuclei_002.tif"
+
+
 def test_a_jpeg_mask_is_an_error(dataset: Path) -> None:
     with Image.open(mask(dataset, 1)) as picture:
         picture.save(mask(dataset, 1).with_suffix(".jpg"))

@@ -52,7 +52,7 @@ class Labels(Config):
         if len(self.colours) not in (0, len(self.names)):
             raise ValueError("colours need one entry per class, the background first, or none")
         if len(set(self.values)) < len(self.values):
-            raise ValueError("values must differ")
+            raise ValueError(f"values must differ, got {self._name_same()}")
         if list(self.values) != sorted(self.values) and self.overlap == "none":
             raise ValueError("values must increase, each once")
         if self.merge == "foreground" and len(self.values) != 2:
@@ -60,6 +60,12 @@ class Labels(Config):
         if self.ignore in self.values:
             raise ValueError("the ignored value cannot be a class as well")
         return self
+
+    def _name_same(self) -> str:
+        """Name two classes of one value."""
+        rows = itertools.combinations(zip(self.names, self.values, strict=True), 2)
+        first, second, value = next((one, other, of) for (one, of), (other, its) in rows if of == its)
+        return f"{value} for {first} and {second}"
 
     @model_validator(mode="after")
     def _overlap_is_possible(self) -> Labels:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ushape.core.errors import DataError
 from ushape.io.cases import mask_axes
+from ushape.io.dataset_json import DATASET_JSON
 from ushape.io.facts import ImageFacts, MaskFacts, describe_mask, describe_pair
 from ushape.io.findings import Fault, Look, fault_of
 from ushape.io.images import split_name
@@ -41,7 +42,7 @@ def check_dataset(folder: Path, *, axes: str = "", strict: bool = False) -> list
     faults = _find_strays(found.matching, folder)
     faults += [fault for look in looks for fault in (*look.faults, *judge_pair(look, strict=strict))]
     faults += [fault for check in DATASET_CHECKS for fault in check(looks)]
-    faults += check_labels(looks, found.labels)
+    faults += check_labels(looks, found.labels, folder / DATASET_JSON)
     if found.remark:
         faults.append(replace(fault_of(DataError(found.remark), folder), severity="warning"))
     return sorted(faults, key=lambda fault: (fault.severity != "error", natural_key(fault.file)))

@@ -156,7 +156,10 @@ def guess_labels(facts: LabelFacts, *, foreground: bool = False, ignore: Ignore 
     if refuse and not (foreground and facts.kind == "instances"):
         raise DataError(refuse.format(count=len(facts.values), files=name_some(facts.by_file, 3)))
     if facts.values[0] < 0:
-        raise DataError(f"masks: expected label values from 0, got {facts.values[0]}; number the classes from 0")
+        files = name_some((name for name, values in facts.by_file.items() if values[0] < 0), 3)
+        raise DataError(
+            f"masks: expected label values from 0, got {facts.values[0]} in {files}; number the classes from 0"
+        )
     found = tuple(value for value in facts.values if value)
     if ignore is None:
         is_void = not foreground and len(found) > 2 and found == (*range(1, len(found)), _VOID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from ushape.core.case import Geometry
 from ushape.io.cases import CUT_OFF, compare_grids, is_cut_off, lies_beside
 from ushape.io.facts import ImageFacts, MaskFacts
 from ushape.io.findings import Fault, Look
+from ushape.io.images import split_name
 from ushape.io.listing import show_size, show_space
 from ushape.io.masks import SAME_GRID
+from ushape.io.pairs import Pair
 from ushape.io.unoriented import UNORIENTED, UNORIENTED_REMEDY, is_unoriented
 
 _SMALL = 16
@@ -39,7 +42,15 @@ def judge_pair(look: Look, *, strict: bool = False) -> list[Fault]:
         faults += _judge_mask(path, mask, is_one_class=bool(look.pair.class_masks))
         if look.image:
             faults += _judge_together(path, look.image, mask, strict=strict)
-    return faults
+    return [_with_image(fault, look.pair) for fault in faults]
+
+
+def _with_image(fault: Fault, pair: Pair) -> Fault:
+    """Name the image in an error of a mask that bears another name, as a table may pair them."""
+    stems = (pair.name, split_name(pair.image)[0])
+    if fault.severity == "warning" or fault.file in pair.images or fault.file.name.startswith(stems):
+        return fault
+    return replace(fault, what=f"{fault.what} (image {pair.image.name})")
 
 
 def _judge_image(path: Path, image: ImageFacts) -> list[Fault]:

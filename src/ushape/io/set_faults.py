@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ushape.core.errors import DataError
 from ushape.core.labels import Labels
-from ushape.io.facts import common_channels, same_digests
+from ushape.io.facts import MaskFacts, common_channels, same_digests
 from ushape.io.findings import Fault, Look, fault_of
 from ushape.io.label_values import LabelFacts, collect_labels, guess_labels, may_be_void
 from ushape.io.listing import name_some
@@ -20,8 +20,12 @@ _UNITS = "check the unit in its header"
 _FAR_SPACING = 4.0  # times the median: less is usual between scanners, more often a wrong unit
 
 
-def check_labels(looks: Sequence[Look], labels: Labels | None) -> list[Fault]:
-    """Judge the values in all masks: by the classes that the data set names, else by what they look like."""
+def check_labels(looks: Sequence[Look], labels: Labels | None, table: Path) -> list[Fault]:
+    """Judge the values in all masks: by the classes that the data set names, else by what they look like.
+
+    Args:
+        table: the file that names the classes.
+    """
     masks = {path.name: (path, mask) for look in looks for path, mask in look.masks}
     if not masks:
         return []
@@ -32,7 +36,7 @@ def check_labels(looks: Sequence[Look], labels: Labels | None) -> list[Fault]:
         held = _held_in_files(looks, labels) if in_files else _held_values(facts, labels)
         is_whole = not any(look.faults for look in looks)
         absent = _check_absent(folder, held, labels) if is_whole else []
-        return absent if in_files else _check_named_values(folder, facts, labels) + absent
+        return absent if in_files else _check_named_values(table, masks, labels) + absent
     try:
         guess = guess_labels(facts)
     except DataError as error:
@@ -120,15 +124,22 @@ def _check_duplicates(looks: Sequence[Look]) -> list[Fault]:
     ]
 
 
-def _check_named_values(folder: Path, facts: LabelFacts, labels: Labels) -> list[Fault]:
-    """Compare the values with the classes that the data set names."""
+def _check_named_values(table: Path, masks: Mapping[str, tuple[Path, MaskFacts]], labels: Labels) -> list[Fault]:
+    """Compare the values with the classes that the data set names: what several masks hold, the table lacks."""
     known = {*labels.values, labels.ignore, *(value for region in labels.regions for value in region)}
+    strangers = {path: sorted(set(mask.counts) - known) for path, mask in masks.values()}
+    holders = Counter(value for values in strangers.values() for value in values)
+    common = [value for value in sorted(holders) if holders[value] > 1]
     faults = []
-    for name, values in facts.by_file.items():
-        strangers = [value for value in values if value not in known]
-        if strangers:
-            what = f"label values {name_some(strangers)} belong to no class"
-            faults.append(Fault("error", folder / name, what, "correct the mask, or name the values in dataset.json"))
+    if common:
+        files = [path.name for path, values in strangers.items() if set(values) & set(common)]
+        what = f"no class has label values {name_some(common)}, which {len(files)} masks hold ({name_some(files, 3)})"
+        faults.append(Fault("error", table, what, "name them under labels, or correct the masks"))
+    for path, values in strangers.items():
+        alone = [value for value in values if value not in common]
+        if alone:
+            what = f"label values {name_some(alone)} belong to no class"
+            faults.append(Fault("error", path, what, f"correct the mask, or name the values in {table.name}"))
     return faults
 
 
