@@ -21,7 +21,6 @@ from ushape.io.outputs import (
     probabilities_name,
     to_rgb,
     write_mask,
-    write_overlay,
     write_picture,
     write_probabilities,
 )
@@ -116,7 +115,7 @@ def test_an_overlay_tints_the_inside_and_draws_the_outline(tmp_path: Path) -> No
     assert np.array_equal(drawn[label == 0], shown[label == 0])
     assert np.array_equal(drawn[5, 5], class_colours(2)[1])
     assert drawn[10, 10, 0] > shown[10, 10, 0] > drawn[10, 10, 2]
-    write_overlay(tmp_path / "o.png", image, label)
+    write_picture(tmp_path / "o.png", drawn)
     assert np.array_equal(read_image(tmp_path / "o.png"), np.moveaxis(drawn, -1, 0))
     assert draw_overlay(image, label, Labels(colours=("#000000", "#0102ff")))[5, 5].tolist() == [1, 2, 255]
 

@@ -105,7 +105,7 @@ def test_a_folder_is_predicted_file_by_file_with_overlays_and_probabilities(
     result = predict_files(model, folder, out, OutputOptions(overlays=True, probabilities=True))
     assert sorted(path.name for path in result.written) == ["deep.tif", "gray.png", "lossy.png"]
     assert sorted(path.name for path in (out / "overlays").iterdir()) == ["deep.png", "gray.png", "lossy.png"]
-    assert read_image(out / "overlays" / "gray.png").shape == (3, 61, 83)
+    assert read_image(out / "overlays" / "gray.png").shape == (3, 4 * 61, 4 * 83)  # enlarged
     probabilities = tifffile.imread(out / "probabilities" / "gray.tif")
     assert (probabilities.shape, probabilities.dtype) == ((2, 61, 83), np.float16)
     np.testing.assert_allclose(probabilities.astype(np.float32).sum(axis=0), 1, atol=2e-3)

@@ -138,16 +138,6 @@ def write_picture(path: Path, pixels: UInt8[ndarray, "rows cols"] | UInt8[ndarra
         Image.fromarray(pixels).save(temporary, format="PNG")
 
 
-def write_overlay(
-    path: Path,
-    image: Shaped[ndarray, "channels rows cols"],
-    label: Integer[ndarray, "rows cols"],
-    labels: Labels | None = None,
-) -> None:
-    """Write a PNG of the image with its classes tinted and outlined; see `draw_overlay`."""
-    write_picture(path, draw_overlay(image, label, labels))
-
-
 def write_probabilities(path: Path, probabilities: Float16[ndarray, "classes *space"], *, grid: Grid = NOWHERE) -> None:
     """Write class probabilities: a float16 TIFF with named axes, or a volume file with float32 channels.
 

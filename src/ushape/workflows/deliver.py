@@ -10,7 +10,7 @@ import numpy as np
 from ushape.core.case import Case, Prediction
 from ushape.core.labels import Labels
 from ushape.io.dicom_seg import Kind
-from ushape.io.outputs import Grid, probabilities_name, write_overlay, write_probabilities
+from ushape.io.outputs import Grid, probabilities_name, write_picture, write_probabilities
 from ushape.io.results import write_result
 from ushape.workflows.extras import Extras, write_extras
 from ushape.workflows.targets import Target
@@ -50,10 +50,11 @@ def write_outputs(target: Target, case: Case, prediction: Prediction, labels: La
     """
     folder, grid = target.mask.parent, Grid(case.geometry, Path(case.source))
     if options.overlays:
-        from ushape.workflows.pictures import cut_planes  # which brings the report's measures
+        from ushape.report.overlays import draw_large  # both bring the report's measures
+        from ushape.workflows.pictures import cut_planes
 
-        for name, image, label in cut_planes(case, prediction):
-            write_overlay(folder / "overlays" / f"{name}.png", image, label, labels)
+        for name, image, label, spacing in cut_planes(case, prediction):
+            write_picture(folder / "overlays" / f"{name}.png", draw_large(image, label, labels, spacing))
     if options.probabilities and prediction.probabilities is not None:
         path = folder / "probabilities" / probabilities_name(target.pair.image, case.name)
         write_probabilities(path, prediction.probabilities.astype(np.float16), grid=grid)

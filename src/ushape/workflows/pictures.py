@@ -18,12 +18,13 @@ GAP = 4
 """White pixels between pictures that stand side by side."""
 
 
-def cut_planes(case: Case, prediction: Prediction) -> Iterator[tuple[str, ndarray, ndarray]]:
-    """Yield a name, the image (channels, rows, cols) and the class indices (rows, cols) of each picture."""
+def cut_planes(case: Case, prediction: Prediction) -> Iterator[tuple[str, ndarray, ndarray, tuple[float, float]]]:
+    """Yield a name, image (channels, rows, cols), class indices (rows, cols) and spacing of each picture."""
     label = flatten(prediction.label)
     for plane in planes(label > 0, case.geometry):
         name = f"{case.name}_{plane.name}" if plane.name else case.name
-        yield name, np.ascontiguousarray(plane.cut(case.image)), np.ascontiguousarray(plane.cut(label))
+        image, mask = (np.ascontiguousarray(plane.cut(each)) for each in (case.image, label))
+        yield name, image, mask, plane.spacing
 
 
 def draw_rows(overlay: Overlay, labels: Labels) -> Iterator[tuple[str, ndarray]]:
