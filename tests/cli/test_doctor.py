@@ -69,9 +69,10 @@ def test_planted_wrong_labels_are_listed_and_drawn(crossed: Path, tmp_path: Path
     assert "is the label" not in page
     assert page.count("<figure") == 2
     image, _, label, _, prediction = np.split(
-        np.asarray(Image.open(tmp_path / "seen" / "case1.png")), [48, 52, 100, 104], 1
+        np.asarray(Image.open(tmp_path / "seen" / "case1.png")), [288, 292, 580, 584], 1
     )
     true = np.asarray(Image.open(crossed / "blobs" / "masks" / "case1.png")) > 0
+    true = np.kron(true, np.ones((6, 6), bool))  # pictures of 48 pixels are enlarged
     assert (image[true] == image[true][:, :1]).all()
     assert (label[true].max(axis=1) > label[true].min(axis=1)).all()
     assert (label[~true] == label[~true][:, :1]).all()

@@ -34,11 +34,9 @@ def draw_large(
         label: class indices, not file values.
         spacing: size of a pixel, (row, column).
     """
-    rows, columns = label.shape
-    size = fit_overlay((rows, columns), spacing)
-    if size != (rows, columns):
-        image, label = _resize(image[:3], size), resample_nearest(label, size)
-    drawn = draw_overlay(image, label, labels)
+    size = fit_overlay((label.shape[0], label.shape[1]), spacing)
+    label = resample_nearest(label, size)
+    drawn = draw_overlay(resample_smoothly(image[:3], size), label, labels)
     shown = [index for index in np.unique(label).tolist() if index > 0] if labels.count > 2 else []
     return np.concatenate([drawn, _draw_key(shown, labels, drawn.shape[1])]) if shown else drawn
 
@@ -56,7 +54,12 @@ def fit_overlay(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[i
     return max(round(rows * times), 1), max(round(columns * times), 1)
 
 
-def _resize(image: Shaped[ndarray, "channels rows cols"], size: tuple[int, int]) -> Shaped[ndarray, "channels h w"]:
+def resample_smoothly(
+    image: Shaped[ndarray, "channels rows cols"], size: tuple[int, int]
+) -> Shaped[ndarray, "channels h w"]:
+    """Bring an image to another size by cubic interpolation; one of that size is returned as it is."""
+    if image.shape[1:] == size:
+        return image
     from PIL import Image
 
     flats = [Image.fromarray(np.asarray(channel, dtype=np.float32)) for channel in image]

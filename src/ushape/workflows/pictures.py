@@ -12,6 +12,8 @@ from ushape.core.labels import Labels, flatten
 from ushape.io.outputs import draw_overlay
 from ushape.report.contents import Overlay
 from ushape.report.heat import draw_image
+from ushape.report.layers import resample_nearest
+from ushape.report.overlays import fit_overlay, resample_smoothly
 from ushape.report.planes import planes
 
 GAP = 4
@@ -31,8 +33,10 @@ def draw_rows(overlay: Overlay, labels: Labels) -> Iterator[tuple[str, ndarray]]
     """Yield a name and a picture of each plane of a case: the image, with its label, with its prediction."""
     label = np.zeros_like(overlay.prediction) if overlay.label is None else overlay.label
     for plane in planes((label > 0) | (overlay.prediction > 0), overlay.geometry):
-        image = np.ascontiguousarray(plane.cut(overlay.image))
-        flats = (np.ascontiguousarray(plane.cut(mask)) for mask in (label, overlay.prediction))
+        cut = plane.cut(overlay.image)
+        size = fit_overlay((cut.shape[1], cut.shape[2]), plane.spacing)
+        image = np.ascontiguousarray(resample_smoothly(cut, size))
+        flats = (resample_nearest(plane.cut(mask), size) for mask in (label, overlay.prediction))
         shown = [draw_image(image), *(draw_overlay(image, flat, labels) for flat in flats)]
         gap = np.full((image.shape[1], GAP, 3), 255, dtype=np.uint8)
         row = np.concatenate([shown[0], gap, shown[1], gap, shown[2]], axis=1)
