@@ -1,4 +1,7 @@
-"""Seconds and CPU seconds of a training step with OpenMP threads that spin or sleep, alone and beside other work."""
+"""Seconds and CPU seconds of a training step with OpenMP threads that spin, sleep, or do one after the other.
+
+Alone and beside other work, with a net of 16 channels at its first level and with one of 32.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +13,50 @@ import sys
 import time
 from pathlib import Path
 
+from ushape.cli.app import SPINS
+
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, STEPS = 3, 8
+POLICIES: dict[str, dict[str, str]] = {
+    "spin (the runtime's default)": {},
+    "sleep at once": {"OMP_WAIT_POLICY": "passive"},
+    "spin for a moment, then sleep (as set by ushape)": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": SPINS},
+}
 BUSY = "import time\nend = time.time() + 600\nwhile time.time() < end: pass"
 
 
 def main() -> None:
     if len(sys.argv) > 1:
-        child()
+        child(int(sys.argv[1]))
         return
     rows = []
-    for beside in (0, 1):
-        found: dict[str, list[tuple[float, float]]] = {"active": [], "passive": []}
-        for _ in range(ROUNDS):
-            for policy, results in found.items():
-                results.append(measure(policy, beside))
-        rows += [(beside, policy, results) for policy, results in found.items()]
+    for width in (16, 32):
+        for beside in (0, 1):
+            found: dict[str, list[tuple[float, float]]] = {policy: [] for policy in POLICIES}
+            for _ in range(ROUNDS):
+                for policy, results in found.items():
+                    results.append(measure(policy, beside, width))
+            rows += [(width, beside, policy, results) for policy, results in found.items()]
     cores = len(os.sched_getaffinity(0))
     lines = [
         f"`python benchmarks/threads.py`, {cores} cores; medians of {ROUNDS} processes of {STEPS} steps each, in turn"
     ]
-    lines += ["", "| other busy processes | waiting threads | s per step | CPU s per step |", "|---|---|---|---|"]
-    for beside, policy, results in rows:
+    head = ["first level", "other busy processes", "waiting threads", "s per step", "CPU s per step"]
+    lines += ["", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for width, beside, policy, results in rows:
         wall, cpu = (statistics.median(values) for values in zip(*results, strict=True))
-        name = {"active": "spin (the runtime's default)", "passive": "sleep (as set by ushape)"}[policy]
-        lines.append(f"| {beside} | {name} | {wall:.2f} | {cpu:.2f} |")
+        lines.append(f"| {width} channels | {beside} | {policy} | {wall:.3f} | {cpu:.3f} |")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "threads.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
-def measure(policy: str, beside: int) -> tuple[float, float]:
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
-    if policy == "passive":
-        environment["OMP_WAIT_POLICY"] = policy
+def measure(policy: str, beside: int, width: int) -> tuple[float, float]:
+    environment = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    environment |= POLICIES[policy]
     others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(beside)]
     try:
-        command = [sys.executable, __file__, "child"]
+        command = [sys.executable, __file__, str(width)]
         printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     finally:
         for other in others:
@@ -56,14 +66,16 @@ def measure(policy: str, beside: int) -> tuple[float, float]:
     return wall, cpu
 
 
-def child() -> None:
+def child(width: int) -> None:
     import torch
 
     from ushape.nets.blocks import BlockConfig
     from ushape.nets.config import UNetConfig
     from ushape.nets.unet import UNet
 
-    config = UNetConfig(widths=(32, 64, 128, 256), block=BlockConfig(norm="batch"), up="linear")
+    config = UNetConfig(
+        widths=tuple(width * 2**level for level in range(4)), block=BlockConfig(norm="batch"), up="linear"
+    )
     net = UNet(config).to(memory_format=torch.channels_last)
     image = torch.randn(4, 1, 192, 192).contiguous(memory_format=torch.channels_last)
     walls, used = [], []

@@ -51,13 +51,19 @@ def options(
     """Options of the program itself."""
 
 
-def let_threads_sleep() -> None:
-    """Make threads that wait for each other sleep, not spin. It must be said before torch is loaded.
+SPINS = "1000"
+"""How often a waiting thread looks again before it sleeps: some microseconds, as long as most waits of a small net."""
 
-    Spinning gains nothing that can be measured on an idle machine, and beside other work it costs time and CPU seconds
-    (docs/decisions/0009-threads-that-sleep.md). What the user has set stays.
+
+def let_threads_sleep() -> None:
+    """Make threads that wait for each other spin for a moment only, then sleep. It must be said before torch is loaded.
+
+    Spinning longer gains nothing on an idle machine, and beside other work it costs time and CPU seconds; sleeping at
+    once costs a small net a third of its speed (docs/decisions/0009-threads-that-sleep.md). What a user has set stays.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def main(arguments: list[str] | None = None) -> None:
