@@ -59,6 +59,7 @@ def test_a_repaired_copy_leaves_the_original_as_it_was_and_has_nothing_wrong(tmp
     said = call_well("data", "check", data, "--fix", fixed).out
     assert "c1.nii.gz: labels stored as float32" in said
     assert "repaired " in said
+    assert said.endswith(f"{fixed}: 1 repaired, 0 errors remain\n")
     assert digests(data) == before
     assert "nothing wrong" in call_well("data", "check", fixed).out
 

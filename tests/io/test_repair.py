@@ -16,6 +16,7 @@ from ushape.io.images import read_image, read_mask
 from ushape.io.nifti import read_header
 from ushape.io.repair import fix_dataset
 from ushape.io.synthetic import write_nuclei
+from ushape.prep.label_grid import resample_label_onto
 
 SPACE = (17, 18, 19)
 AFFINE = random_affine(7, orthonormal=True)
@@ -78,6 +79,19 @@ def test_a_grid_that_is_far_off_is_left_to_the_user(volumes: Path, tmp_path: Pat
     save_nifti(volumes / "masks" / "c1.nii.gz", TRUTH, off)
     assert fix_dataset(volumes, tmp_path / "new") == []
     assert [fault.severity for fault in check_dataset(tmp_path / "new")] == ["warning"]
+
+
+def test_a_mask_that_training_would_resample_is_resampled(volumes: Path, tmp_path: Path) -> None:
+    fine = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])
+    fine[:3, 3] -= AFFINE[:3, :3] @ (0.25, 0.25, 0.25)
+    doubled = TRUTH.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    save_nifti(volumes / "masks" / "c1.nii.gz", doubled, fine)
+    cut = save_nifti(volumes / "masks" / "c2.nii.gz", TRUTH[:-2], AFFINE)
+    (repair,) = fix_dataset(volumes, tmp_path / "new", regrid=resample_label_onto)
+    assert (repair.file.name, repair.done) == ("c1.nii.gz", ("resampled onto its image's grid",))
+    assert np.array_equal(read_mask(tmp_path / "new" / "masks" / "c1.nii.gz"), TRUTH)
+    (fault,) = check_dataset(tmp_path / "new", strict=True)
+    assert fault.file.name == cut.name
 
 
 def test_masks_of_equal_channels_become_gray(pictures: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ app = typer.Typer(help="Check a data set, fetch a public one, or make one.", no_
 @app.command()
 def check(
     data: Annotated[Path, typer.Argument(help="Data set: a folder with images/ and masks/, dataset.json or a CSV.")],
-    fix: Annotated[Path | None, Flag(help="Also write a repaired copy into this new folder.")] = None,
+    fix: Annotated[Path | None, Flag(help="Also write a copy, repaired where that needs no guess, here.")] = None,
     axes: Annotated[str, Flag(help="Axes of TIFFs that do not say, as ZYX or CYX.")] = "",
     strict: Annotated[bool, Flag("--strict", help="A mask on another grid than its image is an error.")] = False,
     as_json: Annotated[bool, Flag("--json", help="Print the findings as JSON.")] = False,
@@ -32,9 +32,10 @@ def check(
     from ushape.io.faults import check_dataset
     from ushape.io.findings import gather
     from ushape.io.repair import fix_dataset
+    from ushape.prep.label_grid import resample_label_onto
 
     faults = check_dataset(data, axes=axes, strict=strict)
-    repairs = fix_dataset(data, fix, axes=axes) if fix else []
+    repairs = fix_dataset(data, fix, axes=axes, regrid=resample_label_onto) if fix else []
     errors = sum(fault.severity == "error" for fault in faults)
     if as_json:
         print_json([{**asdict(fault), "file": str(fault.file)} for fault in faults])
@@ -45,7 +46,16 @@ def check(
         typer.echo(f"{data}: {found if faults else 'nothing wrong'}")
         for repair in repairs:
             typer.echo(f"repaired {repair}" if repair.done else str(repair))
+        if fix:
+            remaining = check_dataset(_same_place(data, fix), axes=axes, strict=strict)
+            left = count(sum(fault.severity == "error" for fault in remaining), "error")
+            typer.echo(f"{fix}: {sum(bool(repair.done) for repair in repairs)} repaired, {left} remain")
     raise typer.Exit(1 if errors else 0)
+
+
+def _same_place(data: Path, copy: Path) -> Path:
+    """Return what a copy is called by, where the original may be called by its table."""
+    return copy if data.is_dir() else copy / data.name
 
 
 @app.command()

@@ -209,6 +209,16 @@ def lies_beside(space: Sequence[int], grid: Geometry, size: Sequence[int], other
     return any(high < -0.5 or low > length - 0.5 for low, high, length in ends)
 
 
+def lies_elsewhere(image: Raster, mask: Raster) -> bool:
+    """Tell whether a mask lies on another grid than its image, but so that it can be resampled onto that one."""
+    space, size, grid, other = image.pixels.shape[1:], mask.pixels.shape[1:], image.geometry, mask.geometry
+    if not (grid.is_placed and other.is_placed) or len(size) != len(space):
+        return False
+    if is_cut_off(space, grid, size, other) or lies_beside(space, grid, size, other):
+        return False
+    return size != space or grid.shift_to(other, space) > SAME_GRID
+
+
 def describe_grid(space: Sequence[int], geometry: Geometry) -> str:
     """Write size and spacing of a grid.
 

@@ -23,6 +23,7 @@ _UPRIGHT = 0.5  # degrees: rounding in headers stays far below
 _EXPORT = "export it on the image's grid"
 REPAIR = "ushape data check DATA --fix COPY {}"
 """What writes a repaired copy, and what that does."""
+_EXPORT_OR_FIX = f"{_EXPORT}, or {REPAIR.format('resamples it')}"
 NEAR_GRID = 1.0
 """Voxels: so much a mask's header may be off and still mean the image's grid."""
 
@@ -123,7 +124,7 @@ def _judge_grids(path: Path, image: ImageFacts, mask: MaskFacts, *, strict: bool
     if lies_beside(image.space, image.geometry, mask.space, mask.geometry):
         remedy = "correct its header, or export it on the image's grid"
         return [Fault("error", path, f"mask lies beside its image: {grids}", remedy)]
-    remedy = REPAIR.format("takes over the image's header") if has_near_grid(image, mask) else _EXPORT
+    remedy = REPAIR.format("takes over the image's header") if has_near_grid(image, mask) else _EXPORT_OR_FIX
     what = f"mask lies on another grid than its image: {grids}"
     if strict:
         return [Fault("error", path, what, f"{remedy}, or leave out --strict to have it resampled")]

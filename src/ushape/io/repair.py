@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ushape.core.errors import DataError, OutputError
-from ushape.io.cases import mask_axes, read_pair
+from ushape.io.cases import Regrid, lies_elsewhere, mask_axes, read_pair
 from ushape.io.images import mask_pixels, read_raster, split_name
 from ushape.io.layouts import scan_dataset
 from ushape.io.masks import SAME_GRID
@@ -40,15 +40,17 @@ class Repair:
         return f"{self.file}: {', '.join(self.done) or f'copied as it is: {self.reason}'}"
 
 
-def fix_dataset(folder: Path, target: Path, *, axes: str = "") -> list[Repair]:
+def fix_dataset(folder: Path, target: Path, *, axes: str = "", regrid: Regrid | None = None) -> list[Repair]:
     """Copy a data set and repair the copy, which appears when all is done.
 
     Float labels that are whole numbers become integers, masks of equal channels become one channel, pictures are turned
-    upright, and a mask whose grid is less than a voxel off takes over its image's header. All else is copied as it is.
+    upright, and a mask whose grid is less than a voxel off takes over its image's header. One on another grid, which
+    training would resample, is resampled. All else is copied as it is.
 
     Args:
         folder: the data set, or its table.
         target: a folder that is not there yet, or is empty.
+        regrid: what brings a mask onto its image's grid; None leaves such masks as they are.
     Returns:
         The files that differ from the original, and those that could not be repaired.
     Raises:
@@ -61,7 +63,7 @@ def fix_dataset(folder: Path, target: Path, *, axes: str = "") -> list[Repair]:
     partial = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
     try:
         shutil.copytree(root, partial, ignore=shutil.ignore_patterns(".*"))
-        copy = _Copy(root, partial, may_rename=not found.is_listed)
+        copy = _Copy(root, partial, may_rename=not found.is_listed, regrid=regrid)
         repairs = [repair for pair in found.pairs for repair in _repair_pair(pair, copy, axes or found.axes)]
         if target.exists():
             target.rmdir()
@@ -79,11 +81,13 @@ class _Copy:
 
     Attributes:
         may_rename: whether files are found by their stems, so that a file may get another ending.
+        regrid: see `fix_dataset`.
     """
 
     root: Path
     target: Path
     may_rename: bool
+    regrid: Regrid | None
 
     def place(self, file: Path, name: str) -> Path | None:
         """Return where a file goes under another name, the old one removed; None if names must be kept."""
@@ -126,15 +130,22 @@ def _repair_mask(path: Path, image: Raster, image_path: Path, copy: _Copy, axes:
     turned = turn_like(raster, image.geometry)
     shift = _shift(image, turned)
     is_near = SAME_GRID < shift <= NEAR_GRID
-    values = mask_pixels(path, turned if is_near else raster)
-    done = _list_changes(raster) + ((f"its image's header, was {shift:.3g} voxels off",) if is_near else ())
+    is_elsewhere = copy.regrid is not None and not raster.has_segments and lies_elsewhere(image, turned)
+    values, done = mask_pixels(path, turned if is_near or is_elsewhere else raster), _list_changes(raster)
+    if is_near:
+        done += (f"its image's header, was {shift:.3g} voxels off",)
+    elif is_elsewhere:
+        done += ("resampled onto its image's grid",)
     relative = path.relative_to(copy.root)
     if not done:
         return Repair(relative, ())
     place = copy.place(path, mask_name(path))
     if place is None:
         return Repair(relative, (), f"the list names it {path.name}, but masks are written as {mask_name(path)}")
-    write_mask(place, values, grid=Grid(image.geometry, image_path) if is_near else Grid(raster.geometry, path))
+    if copy.regrid is not None and is_elsewhere and not is_near:
+        values = copy.regrid(values, turned.geometry, image.geometry, image.pixels.shape[1:])
+    on_image = Grid(image.geometry, image_path)
+    write_mask(place, values, grid=on_image if is_near or is_elsewhere else Grid(raster.geometry, path))
     return Repair(place.relative_to(copy.target), done)
 
 
