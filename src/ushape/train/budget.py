@@ -138,11 +138,12 @@ def candidates(device: str) -> list[tuple[str, bool]]:
 
 
 def time_real_step(
-    parts: Parts, timing: Timing, device: str, check: Callable[[], None] = carry_on, *, repeats: int = 3
+    parts: Parts, timing: Timing, device: str, check: Callable[[], None] = carry_on, *, repeats: int = 30
 ) -> float:
     """Return the median seconds of some training steps on real patches, after one that is not counted.
 
-    They are repeated until they have taken `ENOUGH` seconds, `repeats` times at most; `check` is asked before each.
+    They are repeated until they have taken `ENOUGH` seconds, `repeats` times at most: a few short ones say little where
+    something else begins or ends beside them. `check` is asked before each.
     """
     net, loss = copy.deepcopy(parts.net).to(device).train(), copy.deepcopy(parts.loss).to(device)
     net = lay_out(net, len(parts.patches.size)) if timing.channels_last else net
