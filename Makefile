@@ -33,7 +33,8 @@ demo: $(READY)
 	$(BIN)/ushape demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not encoders"
+	$(BIN)/python -m pytest -m "not encoders" --ignore tests/deploy
+	$(BIN)/python -m pytest tests/deploy # ONNX Runtime and OpenVINO in a process of their own: beside Ctrl-C in torch they crash
 
 check: $(READY)
 	$(BIN)/ruff check
