@@ -33,8 +33,9 @@ demo: $(READY)
 	$(BIN)/ushape demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not encoders" --ignore tests/deploy
-	$(BIN)/python -m pytest tests/deploy # ONNX Runtime and OpenVINO in a process of their own: beside Ctrl-C in torch they crash
+	$(BIN)/python -m pytest tests/train # by itself: with ONNX Runtime or OpenVINO loaded, a Ctrl-C in torch crashes
+	$(BIN)/python -m pytest -m "not encoders" --ignore tests/train --ignore tests/deploy
+	$(BIN)/python -m pytest tests/deploy
 
 check: $(READY)
 	$(BIN)/ruff check
