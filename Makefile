@@ -42,7 +42,8 @@ check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow and not encoders"
+	$(BIN)/python -m pytest -m "not slow" tests/train # by itself, as in test
+	$(BIN)/python -m pytest -m "not slow and not encoders" --ignore tests/train
 
 bench: $(READY)
 	@for name in $(BENCH); do echo "== $$name" && $(BIN)/python benchmarks/$$name.py || exit 1; done
