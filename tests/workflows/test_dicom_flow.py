@@ -52,13 +52,13 @@ def test_a_series_is_chosen_by_its_uid_or_its_description_wherever_it_lies(
 ) -> None:
     for source, name in ((study, "study"), (study / "p2", "p2")):
         result = predict_files(MODEL, source, tmp_path / "out", OutputOptions(series=series))
-        assert [path.name for path in result.written] == [f"{name}.nii.gz"]
+        assert [path.name for path in result.written] == [f"{name}_flair.nii.gz"]
         assert np.array_equal(read_mask(result.written[0]), expected(BRIGHT[:4]))
 
 
 def test_a_series_that_several_patients_have_is_predicted_for_each(study: Path, tmp_path: Path) -> None:
     result = predict_files(MODEL, study, tmp_path / "out", OutputOptions(series="t1"))
-    assert [path.name for path in result.written] == ["p1.nii.gz", "p2.nii.gz"]
+    assert [path.name for path in result.written] == ["p1.nii.gz", "p2_t1-native.nii.gz"]
     assert np.array_equal(read_mask(result.written[1]), expected(BRIGHT[:, ::-1]))
 
 
