@@ -33,17 +33,14 @@ demo: $(READY)
 	$(BIN)/ushape demo
 
 test: $(READY)
-	$(BIN)/python -m pytest tests/train # by itself: with ONNX Runtime or OpenVINO loaded, a Ctrl-C in torch crashes
-	$(BIN)/python -m pytest -m "not encoders" --ignore tests/train --ignore tests/deploy
-	$(BIN)/python -m pytest tests/deploy
+	$(BIN)/python -m pytest -m "not encoders"
 
 check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow" tests/train # by itself, as in test
-	$(BIN)/python -m pytest -m "not slow and not encoders" --ignore tests/train
+	$(BIN)/python -m pytest -m "not slow and not encoders"
 
 bench: $(READY)
 	@for name in $(BENCH); do echo "== $$name" && $(BIN)/python benchmarks/$$name.py || exit 1; done

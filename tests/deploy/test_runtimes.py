@@ -228,3 +228,23 @@ def test_nothing_is_kept_to_be_sent_to_the_makers_of_the_runtimes(files: Path, t
     command = [sys.executable, "-c", code, str(files / "model.onnx")]
     subprocess.run(command, check=True, env={**silent, **dict.fromkeys(names, str(tmp_path))})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_ctrl_c_after_models_of_openvino_were_closed_is_an_interrupt(files: Path) -> None:
+    code = (
+        "import pathlib, signal, sys\n"
+        "from ushape.predict.openvino_engine import open_graph\n"
+        "import numpy as np\n"
+        "opened = [open_graph(pathlib.Path(sys.argv[1]), 'fp32', 1) for _ in range(3)]\n"
+        "for graph in opened:\n"
+        "    graph.run(np.zeros((1, 1, 32, 32), np.float32))\n"
+        "while opened:\n"
+        "    del graph, opened[0]\n"
+        "    graph = None\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')"
+    )
+    command = [sys.executable, "-c", code, str(files / "model.xml")]
+    assert subprocess.run(command, check=False, capture_output=True, text=True).stdout == "interrupted\n"

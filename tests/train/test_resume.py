@@ -79,8 +79,19 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(blobs: Path, tmp_path
 
 
 def test_a_second_ctrl_c_ends_at_once_and_still_says_how_to_go_on(blobs: Path, tmp_path: Path) -> None:
-    """In a process of its own: with the runtimes of other tests loaded, the exception of a signal can crash torch."""
-    subprocess.run([sys.executable, "-m", "tests.train.stopping", str(blobs), str(tmp_path / "run")], check=True)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="go on from the last saved step"), pytest.MonkeyPatch.context() as patch:
+        compute, calls = module.compute_loss, iter(range(1000))
+
+        def twice(*arguments: object) -> torch.Tensor:
+            if next(calls) == 5:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return compute(*arguments)  # type: ignore[arg-type]
+
+        patch.setattr(module, "compute_loss", twice)
+        fit_tiny(blobs, tmp_path / "run")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("place", ["fit.design", "fit.prepare", "training.settle"])

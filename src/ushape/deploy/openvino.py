@@ -10,7 +10,7 @@ from typing import Any
 from ushape.core.errors import ModelFileError
 from ushape.core.exported import ExportPrecision
 from ushape.core.files import sync_to_disk
-from ushape.predict.runtimes import import_openvino
+from ushape.predict.runtimes import import_openvino, openvino_core
 
 HALVED: tuple[ExportPrecision, ...] = ("fp16", "bf16")
 """The precisions whose weights are stored in 16 bits."""
@@ -23,9 +23,9 @@ def convert_graph(graph: Any) -> Any:
         MissingExtra: OpenVINO is not installed.
         ModelFileError: OpenVINO lacks an operator of the graph.
     """
-    openvino = import_openvino("export to OpenVINO")
+    core = openvino_core("export to OpenVINO")
     try:
-        return openvino.Core().read_model(graph.SerializeToString(), b"")
+        return core.read_model(graph.SerializeToString(), b"")
     except RuntimeError as error:
         raise ModelFileError(f"export: OpenVINO cannot read this graph ({error}); try --to onnx") from error
 

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from ushape.core.errors import ModelFileError
 from ushape.core.exported import ExportPrecision
-from ushape.predict.runtimes import import_openvino
+from ushape.predict.runtimes import openvino_core
 
 Shape = tuple[int, ...]
 
@@ -86,10 +86,10 @@ def compile_model(model: Any, precision: ExportPrecision, threads: int, where: s
     Raises:
         ModelFileError: the CPU lacks an operator of it.
     """
-    openvino = import_openvino(f"{where}: running it")
+    core = openvino_core(f"{where}: running it")
     options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": threads}
     try:
-        return openvino.Core().compile_model(model, "CPU", {**options, "PERFORMANCE_HINT": "LATENCY"})
+        return core.compile_model(model, "CPU", {**options, "PERFORMANCE_HINT": "LATENCY"})
     except RuntimeError as error:
         raise ModelFileError(
             f"{where}: OpenVINO lacks an operator of this graph, or the file is damaged ({_last_line(error)}); "
@@ -104,13 +104,13 @@ def read_model(path: Path) -> Any:
         MissingExtra: OpenVINO is not installed.
         ModelFileError: the file, or the .bin beside it, is missing or damaged.
     """
-    openvino = import_openvino(f"{path}: running it with OpenVINO")
+    core = openvino_core(f"{path}: running it with OpenVINO")
     if not path.is_file():
         raise ModelFileError(f"{path}: expected a file, got nothing; check the path")
     if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
         raise ModelFileError(f"{path}: expected its weights beside it, found no {path.stem}.bin; copy both files")
     try:
-        return openvino.Core().read_model(str(path))
+        return core.read_model(str(path))
     except RuntimeError as error:
         raise ModelFileError(
             f"{path}: no OpenVINO model, or a damaged one ({_last_line(error)}); copy both files again"

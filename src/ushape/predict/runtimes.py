@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from ushape.core.errors import require
 
@@ -30,3 +31,22 @@ def import_openvino(purpose: str) -> ModuleType:
     """
     sys.modules.setdefault("openvino_telemetry", cast("ModuleType", None))  # importing it fails from now on
     return require("openvino", "deploy", purpose)
+
+
+def openvino_core(purpose: str) -> Any:
+    """Return the one core of OpenVINO that this process has, so that it is never destroyed.
+
+    Each core that compiles for the CPU gives the thread a stack for its signals, and when it is destroyed it hands the
+    one before back. Where two cores end in the order in which they began, that one is gone by then, and the next
+    Ctrl-C crashes the process.
+
+    Raises:
+        MissingExtra: OpenVINO is not installed.
+    """
+    import_openvino(purpose)
+    return _core()
+
+
+@cache
+def _core() -> Any:
+    return import_openvino("a core").Core()
