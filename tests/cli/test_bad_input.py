@@ -166,6 +166,12 @@ RECIPES = {
 }
 
 
+@pytest.mark.parametrize("name", ["net.wdths", "nte.widths"])
+def test_a_name_that_no_recipe_has_is_refused_before_an_image_is_read(blobs: Path, tmp_path: Path, name: str) -> None:
+    next((blobs / "images").iterdir()).write_bytes(b"no image")
+    refused(call("train", blobs, "-o", tmp_path / "run", "--set", f"{name}=[4]"), 2, "did you mean")
+
+
 @pytest.mark.parametrize(("text", "part"), RECIPES.values(), ids=RECIPES)
 def test_a_recipe_that_cannot_be_used_is_a_wrong_usage(blobs: Path, tmp_path: Path, text: str, part: str) -> None:
     recipe = tmp_path / "bad.toml"
@@ -178,7 +184,7 @@ def test_a_recipe_that_cannot_be_used_is_a_wrong_usage(blobs: Path, tmp_path: Pa
 WRONG_USAGES: dict[str, tuple[tuple[str, ...], str]] = {
     "epochs and minutes": (("--epochs", "3", "--minutes", "2"), "--epochs and --minutes: expected one of them"),
     "an unknown field": (("--set", "net.wdths=[4]"), "recipe.net: unknown field 'wdths'; did you mean 'widths'?"),
-    "an unknown table": (("--set", "nte.widths=[4]"), "unknown table 'nte'; did you mean 'net'?"),
+    "an unknown table": (("--set", "nte.widths=[4]"), "recipe: unknown field 'nte'; did you mean 'net'?"),
     "no assignment": (("--set", "net.widths"), "expected name=value, for instance net.up=linear"),
     "a negative rate": (("--lr", "-1"), "recipe.train.optim.lr: input should be greater than 0"),
     "no time": (("--minutes", "0"), "recipe.train.minutes: input should be greater than 0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -44,6 +44,24 @@ def parse_config(cls: type[ConfigT], data: Mapping[str, Any], where: str) -> Con
         return cls.model_validate(dict(data))
     except ValidationError as error:
         raise ConfigError("\n".join(_describe_all(cls, error.errors(), where))) from None
+
+
+def refuse_unknown(cls: type[Config], data: Mapping[str, Any], where: str) -> None:
+    """Refuse names that no field has, in data that need not be complete; dotted ones name fields of fields.
+
+    Raises:
+        ConfigError: one line for each such name.
+
+    >>> class Recipe(Config):
+    ...     depth: int
+    ...     batch: int
+    >>> refuse_unknown(Recipe, {"dept": 4}, "recipe")
+    Traceback (most recent call last):
+    ushape.core.errors.ConfigError: recipe: unknown field 'dept'; did you mean 'depth'? choose one of: depth, batch
+    """
+    faults = list(_unknown_in(cls, data, where))
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
 def with_fields(config: ConfigT, changes: Mapping[str, Any], where: str = "--set") -> ConfigT:
@@ -123,6 +141,18 @@ def nearest(name: str, options: Iterable[str], *, likeness: float = 0.6) -> str:
     by_lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=likeness)
     return by_lower[close[0]] if close else ""
+
+
+def _unknown_in(cls: type[Config], data: Mapping[str, Any], where: str) -> Iterator[str]:
+    for dotted, given in data.items():
+        name, _, rest = dotted.partition(".")
+        value = {rest: given} if rest else given
+        if name not in cls.model_fields:
+            yield f"{where}: {unknown('field', name, cls.model_fields)}"
+            continue
+        configs = _configs_in(cls.model_fields[name].annotation)
+        if isinstance(value, Mapping) and len(configs) == 1:
+            yield from _unknown_in(configs[0], value, f"{where}.{name}")
 
 
 def _describe_all(cls: type[Config], faults: Sequence[Any], where: str) -> list[str]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ushape.core.config import parse_config
+from ushape.core.config import parse_config, refuse_unknown
 from ushape.core.errors import ConfigError
 from ushape.core.labels import Labels
+from ushape.plan.recipe import Recipe
 from ushape.workflows.guess import Guess, read_ignored
 
 LABELS = "data.labels."
@@ -41,8 +42,10 @@ def read_wishes(table: Mapping[str, Any], changes: Mapping[str, Any], where: str
     """Find them in a recipe file's table and in the changes.
 
     Raises:
-        ConfigError: the labels cannot be used, or contradict each other.
+        ConfigError: a name is none of a recipe; the labels cannot be used, or contradict each other.
     """
+    refuse_unknown(Recipe, table, where)
+    refuse_unknown(Recipe, changes, "recipe")
     data, net = _table_at(table, "data"), _table_at(table, "net")
     widths = changes.get("net.widths", net.get("widths"))
     labels = dict(_table_at(data, "labels"))
