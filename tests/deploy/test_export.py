@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from tests.cli.calling import call_well
 from tests.deploy.conftest import unchecked_shapes, write_random
 
 from ushape.core.errors import ConfigError, ExportError
@@ -91,6 +92,15 @@ def test_a_file_s_metadata_are_the_model_s_header_and_the_comparison(files: Path
         assert (facts.format, facts.precision, facts.window) == (precision, "fp32", ())
         assert [each.size for each in facts.parity] == [(48, 48), (33, 25), (13, 33)]
         assert all(each.worst < 1e-3 for each in facts.parity)
+
+
+def test_an_exported_file_tells_how_many_weights_it_has_though_its_model_did_not(tmp_path: Path) -> None:
+    model = write_random(tmp_path / "model.safetensors", {})
+    assert read_header(model).parameters == 0
+    exported, _ = export(ExportRequest(model, "openvino"))
+    weights = read_model(model).nets[0].parameters()
+    told = call_well("info", exported, "--json").json
+    assert told["parameters"] == sum(weight.numel() for weight in weights) > 0
 
 
 def test_graphs_are_of_opset_18_or_later(files: Path) -> None:

@@ -145,8 +145,15 @@ def test_the_layer_table_works_without_weights(name: str) -> None:
 
 @pytest.mark.encoders
 @needs_timm
-@pytest.mark.parametrize(("name", "only"), [("swin_tiny_patch4_window7_224", (64, 96)), ("mobilenetv3_small_050", ())])
-def test_an_encoder_is_exported_at_any_size_but_where_it_attends_in_windows_at_the_recipe_s(
+@pytest.mark.parametrize(
+    ("name", "only"),
+    [
+        ("swin_tiny_patch4_window7_224", (64, 96)),
+        ("tf_mobilenetv3_small_minimal_100", (64, 96)),
+        ("mobilenetv3_small_050", ()),
+    ],
+)
+def test_an_encoder_is_exported_at_any_size_but_where_its_layers_follow_the_size_at_the_recipe_s(
     name: str, only: tuple[int, ...], tmp_path: Path
 ) -> None:
     from tests.deploy.conftest import unchecked_shapes

@@ -33,13 +33,13 @@ class Encoder(nn.Module):
         widths: channels per level; 0 for a level that has a grid but no features.
         strides: how many times coarser than the level above each level is, per axis; 1 for the first.
         exact: its sizes are right only for inputs that all strides divide.
-        windowed: it attends within windows that are counted anew for every size, so a graph of it holds at one size.
+        one_size: why a graph of it holds at one size of image only; "" where it holds at all.
     """
 
     widths: tuple[int, ...]
     strides: tuple[PerAxis, ...]
     exact: bool
-    windowed: bool = False
+    one_size: str = ""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "b c *space"]) -> list[Tensor]:
@@ -148,7 +148,7 @@ class TimmEncoder(Encoder):
         self.widths = level_widths(net.feature_info, levels)
         self.strides = ((1, 1), *[(2, 2)] * (levels - 1))
         self.exact = True
-        self.windowed = has_fixed_size(name) or any(hasattr(module, "window_size") for module in net.modules())
+        self.one_size = say_one_size(name, net)
         self.channels_last = str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC")
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
@@ -189,6 +189,15 @@ def make_timm(name: str, in_channels: int, levels: int, source: Mapping[str, Any
     indices = [index for index, step in enumerate(net.feature_info.reduction()) if step < 2**levels]
     check_pyramid(name, net.feature_info.reduction(), levels)
     return net if len(indices) == len(net.feature_info) else timm.create_model(name, out_indices=indices, **options)
+
+
+def say_one_size(name: str, net: nn.Module) -> str:
+    """Say why torch would reason without end about a network of timm whose size is a symbol; "" where it does not."""
+    if has_fixed_size(name) or any(hasattr(module, "window_size") for module in net.modules()):
+        return "attends within small windows of its own, whose number follows the size"
+    if any(type(module).__name__.endswith("2dSame") for module in net.modules()):  # as timm names all such layers
+        return "pads each of its layers by as much as the size asks for"
+    return ""
 
 
 def has_fixed_size(name: str) -> bool:

@@ -46,7 +46,7 @@ class Format:
     def open(self, path: Path, stored: StoredModel, precision: ExportPrecision) -> GraphEngine:
         """Open the file of a model as an engine."""
         classes, margin = stored.recipe.data.labels.count, window_margin(stored.recipe)
-        return OPENERS[self.name](path, classes, margin, precision)
+        return OPENERS[self.name](path, classes, margin, precision, False)
 
 
 def make_dynamic(form: Format, stored: StoredModel, listener: Listener) -> tuple[Graph, bool]:
@@ -57,7 +57,7 @@ def make_dynamic(form: Format, stored: StoredModel, listener: Listener) -> tuple
     """
     net, channels, window = stored.nets[0], stored.recipe.data.channels, stored.recipe.predict.window.size
     try:
-        _refuse_windows(net)
+        _refuse_one_size(net)
         return form.convert(make_graph(net, channels, window, dynamic=True)), True
     except ExportError as error:
         graph = make_graph(net, channels, window, dynamic=False)
@@ -65,12 +65,10 @@ def make_dynamic(form: Format, stored: StoredModel, listener: Listener) -> tuple
         return form.convert(graph), False
 
 
-def _refuse_windows(net: UNet) -> None:
-    """Refuse what torch would reason about without end: how many windows of attention cover a size that is a symbol."""
-    if net.encoder.windowed:
-        raise ExportError(
-            f"encoder {net.config.encoder} attends within small windows of its own, whose number follows the size"
-        )
+def _refuse_one_size(net: UNet) -> None:
+    """Refuse what torch would reason about without end where a size is a symbol."""
+    if net.encoder.one_size:
+        raise ExportError(f"encoder {net.config.encoder} {net.encoder.one_size}")
 
 
 def _write_onnx(graph: Graph, metadata: Mapping[str, str], path: Path, precision: ExportPrecision) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -22,6 +22,7 @@ class StoredModel:
     """What a model file holds.
 
     Attributes:
+        header: what the file says of itself; the weights are counted, whatever it says of their number.
         nets: its networks, in eval mode; more than one is an ensemble.
     """
 
@@ -44,7 +45,9 @@ def read_model(file: Path) -> StoredModel:
     header = read_header(file)
     recipe = read_recipe(header.recipe, str(file))
     members = split_members(read_weights(file), header.members)
-    return StoredModel(file, header, recipe, tuple(_build_members(recipe, members, file)))
+    nets = tuple(_build_members(recipe, members, file))
+    counted = replace(header, parameters=sum(weight.numel() for weight in nets[0].parameters()))
+    return StoredModel(file, counted, recipe, nets)
 
 
 def _build_members(recipe: Recipe, members: Sequence[Mapping[str, Tensor]], file: Path) -> Iterator[UNet]:
