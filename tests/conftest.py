@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with Ctrl-C ignored
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests that import ONNX Runtime by themselves
+CACHE = tempfile.TemporaryDirectory()
+os.environ["XDG_CACHE_HOME"] = CACHE.name  # what tests keep for later is not the user's
 HERE = Path(__file__).parent
 CALM = settings(  # a busy machine is no failure, and what passed once passes again
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -1,10 +1,12 @@
 """Engines of other runtimes: chosen, measured and remembered; and every file that they cannot run is refused."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +14,9 @@ import pytest
 from tests.cli.calling import call, call_well
 from tests.test_architecture import WITHOUT_TORCH, run_python
 
+from ushape.core.cache import Shelf
 from ushape.core.errors import ConfigError, MissingExtra, ModelFileError, UshapeError
+from ushape.core.exported import ExportPrecision
 from ushape.core.files import read_json
 from ushape.io.images import read_mask
 from ushape.predict import openvino_engine
@@ -183,22 +187,61 @@ def test_a_graph_of_a_fixed_batch_takes_any_number_of_windows(files: Path, tmp_p
     assert np.abs(got - GraphEngine(OnnxGraph(files / "model.onnx"), 2)(windows)).max() < 1e-5
 
 
-def test_openvino_compiles_for_the_first_shapes_only_and_gives_the_same_for_any(
-    files: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiled, rng = [], np.random.default_rng(0)
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The shapes that OpenVINO compiles for, one after the other."""
+    shapes: list[str] = []
     plain = openvino_engine.compile_model
 
-    def compile_noted(model: object, *rest: object) -> object:
-        compiled.append(str(model.input(0).partial_shape))  # type: ignore[attr-defined]
-        return plain(model, *rest)  # type: ignore[arg-type]
+    def compile_noted(model: Any, options: Any, where: str) -> Any:
+        shapes.append(str(model.input(0).partial_shape))
+        return plain(model, options, where)
 
     monkeypatch.setattr(openvino_engine, "compile_model", compile_noted)
-    graph, other = open_graph(files / "model.xml", "fp32", 1), OnnxGraph(files / "model.onnx")
-    for size in (16, 17, 18, 19, 20, 16):
+    return shapes
+
+
+@pytest.mark.parametrize(
+    ("precision", "further"), [("fp32", ["[?,1,?,?]"]), ("int8", ["[1,1,20,24]", "[1,1,21,24]", "[1,1,17,24]"])]
+)
+def test_openvino_compiles_for_few_shapes_at_a_time_in_integers_never_for_any_and_gives_the_same_at_all(
+    precision: ExportPrecision, further: list[str], files: Path, compiled: list[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    graph, other = open_graph(files / "model.xml", precision, 1), OnnxGraph(files / "model.onnx")
+    for size in (16, 17, 18, 19, 16, 20, 21, 16, 17):
         windows = rng.standard_normal((1, 1, size, 24), dtype=np.float32)
         assert np.abs(graph.run(windows) - other.run(windows)).max() < 1e-4
-    assert compiled == ["[1,1,16,24]", "[1,1,17,24]", "[1,1,18,24]", "[?,1,?,?]"]
+    assert compiled == ["[1,1,16,24]", "[1,1,17,24]", "[1,1,18,24]", "[1,1,19,24]", *further]
+
+
+def test_what_openvino_compiled_is_taken_from_the_shelf_and_anew_where_it_is_damaged_or_another_s(
+    files: Path, tmp_path: Path, compiled: list[str]
+) -> None:
+    file, shelf = tmp_path / "model.xml", Shelf(tmp_path / "shelf")
+    for name in ("model.xml", "model.bin"):
+        shutil.copy(files / name, tmp_path)
+    windows = np.random.default_rng(0).standard_normal((1, 1, 16, 24), dtype=np.float32)
+
+    def run(threads: int = 1) -> np.ndarray:
+        return open_graph(file, "fp32", threads, shelf).run(windows)
+
+    want = run()
+    assert (run() == want).all()
+    assert len(compiled) == 1
+    run(threads=2)
+    assert len(compiled) == 2
+    for kept in shelf.folder.iterdir():
+        kept.write_bytes(kept.read_bytes()[:-100])
+    assert (run() == want).all()
+    assert len(compiled) == 3
+    place = re.search(r'conv\.weight".*?offset="(\d+)"', file.read_text(), re.DOTALL)
+    assert place
+    weights = np.fromfile(file.with_suffix(".bin"), np.uint8)
+    weights[int(place[1]) + 3] ^= 0x80  # the sign of one weight
+    weights.tofile(file.with_suffix(".bin"))
+    assert (run() != want).any()
+    assert len(compiled) == 4
 
 
 def test_info_tells_of_exported_files_without_torch(files: Path) -> None:

@@ -77,7 +77,7 @@ def _open_exported(source: Source, name: str) -> Engine:
     usage = source.usage
     margin = () if usage.is_padded else _lost_margin(usage)
     path = source.file if is_exported(source.file) else _export_once(source.file)
-    engine = OPENERS[name](path, usage.data.labels.count, margin, source.precision)
+    engine = OPENERS[name](path, usage.data.labels.count, margin, source.precision, True)
     return fit_foreign(engine, path, usage) if source.foreign else engine
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ushape.core.cache import cache_folder
 from ushape.core.errors import DataError, ExportError, MissingExtra
 from ushape.core.files import read_json, write_json
 from ushape.predict.engines import Engine
@@ -54,13 +55,6 @@ def cached_export(file: Path) -> Path:
     if not path.exists():
         export(ExportRequest(file, "onnx", output=path))
     return path
-
-
-def cache_folder() -> Path:
-    """Return the folder where this user's programs keep what they can make again."""
-    import pooch
-
-    return Path(pooch.os_cache("ushape"))
 
 
 def digest(file: Path) -> str:
