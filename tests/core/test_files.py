@@ -64,6 +64,17 @@ def test_a_model_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         read_weights(path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_refused_and_large_ones_are_not(tmp_path: Path, value: float) -> None:
+    large = torch.full((9,), 60000.0, dtype=torch.float16)  # whose sum float16 cannot hold
+    path = tmp_path / "m.safetensors"
+    write_model(path, {"a": torch.zeros(3), "b": large}, HEADER)
+    assert torch.equal(read_weights(path)["b"], large)
+    write_model(path, {"a": torch.zeros(3), "b": torch.tensor([1.0, value, -value])}, HEADER)
+    with pytest.raises(ModelFileError, match=r"m\.safetensors: expected finite weights, got .* 1 of 2 tensors"):
+        read_weights(path)
+
+
 def test_a_model_of_a_newer_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ushape.core.model_file.FORMAT_VERSION", 99)
     write_model(tmp_path / "m.safetensors", {"a": torch.zeros(1)}, HEADER)

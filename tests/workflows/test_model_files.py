@@ -7,7 +7,7 @@ import torch
 from tests.deploy.conftest import write_random
 
 from ushape.core.errors import ModelFileError
-from ushape.core.model_file import read_weights
+from ushape.core.model_file import read_header, read_weights, write_model
 from ushape.workflows.model import load
 from ushape.workflows.stored import read_model
 
@@ -40,3 +40,13 @@ def test_a_model_is_read_without_drawing_weights_first(tmp_path: Path, attention
     stored = read_weights(path)
     assert all(torch.equal(value, stored[name]) for name, value in net.state_dict().items())
     assert all(weight.requires_grad for weight in net.parameters())
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_a_model_of_which_one_weight_is_nan_is_refused_by_every_engine(tmp_path: Path, engine: str) -> None:
+    path = write_random(tmp_path / "model.safetensors", {"net.widths": [4, 8]})
+    weights = read_weights(path)
+    next(iter(weights.values())).view(-1)[0] = float("nan")
+    write_model(path, weights, read_header(path))
+    with pytest.raises(ModelFileError, match=r"model\.safetensors: expected finite weights"):
+        load(path, engine=engine)

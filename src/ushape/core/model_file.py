@@ -7,6 +7,7 @@ unpickled. No case names, paths or patient data are kept.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -104,15 +105,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read the weights of a model file onto the CPU.
 
     Raises:
-        ModelFileError: the file is cut off or damaged.
+        ModelFileError: the file is cut off or damaged, or some weights are NaN or infinite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return load_file(path, device="cpu")
+        weights = load_file(path, device="cpu")
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path}: damaged weights ({error}); copy the file again") from error
+    _refuse_endless(path, weights)
+    return weights
 
 
 def join_members(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -133,6 +136,20 @@ def split_members(weights: Mapping[str, Tensor], count: int) -> list[dict[str, T
         {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         for prefix in prefixes
     ]
+
+
+def _refuse_endless(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are no numbers; a sum, which they spoil, tells it in one pass where there are none."""
+    broken = [
+        name
+        for name, weight in weights.items()
+        if weight.is_floating_point() and not math.isfinite(weight.sum()) and not weight.isfinite().all()
+    ]
+    if broken:
+        raise ModelFileError(
+            f"{path}: expected finite weights, got NaN or infinity in {len(broken)} of {len(weights)} tensors "
+            f"({broken[0]}); copy the file again, or train anew with a lower --lr"
+        )
 
 
 def _read_metadata(path: Path) -> dict[str, str]:

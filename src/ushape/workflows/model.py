@@ -88,7 +88,7 @@ def load(
         postprocess: rules as `parse_rules` reads them, "none", or "auto" for those that training chose.
         engine: "torch", "onnx" or "openvino"; "own" for the one the file is made for; "auto" for the fastest here.
     Raises:
-        ModelFileError: the file is no model, is damaged, or its weights do not fit its recipe.
+        ModelFileError: the file is no model, is damaged, or its weights are not finite or do not fit its recipe.
         ConfigError: the engine is unknown, or cannot run the file; mirroring is asked for and training flipped nothing;
             or the threshold is impossible.
     """

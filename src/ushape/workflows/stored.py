@@ -40,7 +40,7 @@ def read_model(file: Path) -> StoredModel:
     """Read a model file.
 
     Raises:
-        ModelFileError: the file is no model, is damaged, or its weights do not fit its recipe.
+        ModelFileError: the file is no model, is damaged, or its weights are not finite or do not fit its recipe.
     """
     header = read_header(file)
     recipe = read_recipe(header.recipe, str(file))
