@@ -57,6 +57,8 @@ class Peak:
 
 MAPPED = 32 * 2**20
 """Blocks from this size on glibc takes from the system one by one, and gives back; all others share a heap."""
+BLOCK, FEW = 16, 4
+"""Channels in a block of oneDNN's where registers have 512 bits; images of few channels it takes as they are."""
 STEP_HOLES, PREDICTION_HOLES = 0.1, 0.35
 """Share of the heap that lies between blocks in use, as benchmarks/memory.py --usual finds it."""
 
@@ -241,14 +243,27 @@ def count_bytes(tensor: Tensor) -> int:
 def _forward_workspace(args: Sequence[Any], results: Sequence[Any]) -> list[int]:
     """List the blocked copies of oneDNN: of the weights; of input and output, the input's gone by then."""
     image, weight = args[:2]
-    copies = [max(count_bytes(image), count_bytes(results[0]))] if _is_blocked(image) else []
+    copies = [max(_count_blocked(image), _count_blocked(results[0]))] if _is_blocked(image) else []
     return [count_bytes(weight), *copies]
 
 
 def _backward_workspace(args: Sequence[Any], _: Sequence[Any]) -> list[int]:
     """List the blocked copies of the weights' gradient, and of what it comes from: input and gradient."""
     gradient, image, weight = args[:3]
-    return [count_bytes(each) for each in ((weight, gradient, image) if _is_blocked(image) else (weight,))]
+    copies = [_count_blocked(gradient), _count_blocked(image)] if _is_blocked(image) else []
+    return [count_bytes(weight), *copies]
+
+
+def _mean_workspace(args: Sequence[Any], _: Sequence[Any]) -> list[int]:
+    """List the copy in float32 that torch takes the mean of fewer bits from."""
+    image = args[0]
+    return [4 * image.numel()] if image.element_size() < 4 else []
+
+
+def _count_blocked(image: Tensor) -> int:
+    """Return the bytes of a copy whose channels lie in blocks, the last of which is filled up; few stay as they are."""
+    channels = image.shape[1]
+    return count_bytes(image) // channels * (channels if channels <= FEW else -(-channels // BLOCK) * BLOCK)
 
 
 def _is_blocked(image: Tensor) -> bool:
@@ -263,5 +278,6 @@ WORKSPACES: dict[Any, Workspace] = {
     torch.ops.aten.conv_transpose2d: _forward_workspace,
     torch.ops.aten.conv_transpose3d: _forward_workspace,
     torch.ops.aten.convolution_backward: _backward_workspace,
+    torch.ops.aten.mean: _mean_workspace,
 }
 """What operations of torch's CPU build take for themselves, where it is as large as a tensor."""
