@@ -10,7 +10,9 @@ environment that has them; ours run there too then, on the same torch, and ushap
     peers/bin/pip install -c constraints.txt --no-deps torchvision timm segmentation-models-pytorch==0.6.0
     peers/bin/pip install -c constraints.txt monai==1.6.1 pydantic jaxtyping tomlkit huggingface_hub safetensors
     peers/bin/pip install -c constraints.txt pillow pyyaml tqdm
-    OMP_WAIT_POLICY=passive python benchmarks/networks.py --peers peers/bin/python
+    python benchmarks/networks.py --peers peers/bin/python
+
+Both sides of a pair wait for their threads as the command line of ushape lets them, whatever the environment says.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SIZES = {2: 256, 3: 64}
 ROUNDS, STEPS = 3, 3
-QUIET = {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore", "NO_ALBUMENTATIONS_UPDATE": "1"}
+SPINS = "1000"  # as in ushape/cli/app.py, which the environment of the peers has no typer to import
+THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": SPINS, "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+QUIET = {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore", "NO_ALBUMENTATIONS_UPDATE": "1", **THREADS}
 Numbers = dict[str, Any]
 Made = tuple[Any, tuple[int, ...]]
 LAYOUTS = ("_contiguous", "_channels_last")
@@ -194,6 +198,7 @@ def peak_mib() -> float:
 def head(options: argparse.Namespace, load: float) -> list[str]:
     return [
         f"`python benchmarks/networks.py`, {len(os.sched_getaffinity(0))} cores, {versions(options)}",
+        f"{' '.join(f'{name}={value}' for name, value in THREADS.items())} for both sides.",
         f"Load average {load:.1f} when it began. Batch 1, float32, and bf16 by autocast.",
         f"Medians of {STEPS} calls after an uncounted one, in the memory layout that is faster for each network;",
         f"of pairs, medians over {ROUNDS} processes of each side, in turn.",
@@ -281,11 +286,12 @@ STAND_INS: list[Any] = []
 DYNUNET = {"deep_supervision": False, "down": "stride", "block.bias": "off"}
 ATTENTION = {"up": "transpose", "down": "stride", "decoder.convs": 1, "gate.norm": True, "gate.reduction": 2}
 GATES = "theirs has a norm and ReLU behind each up-convolution, and its gates work on the finer of two grids"
+RESNET = "no layer: theirs has torchvision's ResNet-34 for timm's, and frees tensors earlier"
 PAIRS = {
     "2D tiny": Pair("tiny", DYNUNET, lambda: dynunet(2, (8, 16, 32, 64)), "MONAI DynUNet"),
     "3D nnunet-3d": Pair("nnunet-3d", DYNUNET, lambda: dynunet(3, (32, 64, 128, 256, 320, 320)), "MONAI DynUNet"),
     "3D attention-3d": Pair("attention-3d", ATTENTION, attention_unet, "MONAI AttentionUnet", GATES),
-    "2D resnet34": Pair("timm:resnet34", {"up_kernel": 0}, smp_unet, "SMP Unet"),
+    "2D resnet34": Pair("timm:resnet34", {"up_kernel": 0}, smp_unet, "SMP Unet", RESNET),
 }
 
 MAKERS: dict[str, Callable[[str], Made]] = {
