@@ -48,23 +48,31 @@ def main() -> None:
     from ushape.nets.presets import PRESETS
     from ushape.workflows import memory  # noqa: F401 - processes inherit what is loaded, and their peaks are without it
 
+    suffix = ("" if options.device == "cpu" else f"_{options.device}") + ("_usual" if options.usual else "")
+    stored = RESULTS / f"memory{suffix}.json"
+    rows = {key(row): row for row in (json.loads(stored.read_text()) if options.only and stored.exists() else [])}
     names = [(name, ndim) for name, made in PRESETS.items() for ndim in made.dims]
-    rows = [row for name, ndim in names if not options.only or name in options.only for row in run(name, ndim, options)]
-    text = "\n".join(table(rows, options)) + "\n"
+    for name, ndim in names:
+        if not options.only or name in options.only:
+            rows |= {key(row): row for row in run(name, ndim, options)}
+    found = [row for name, ndim in names for row in rows.values() if key(row)[:2] == (name, ndim)]
+    text = "\n".join(table(found, options)) + "\n"
     print(text)
-    if not options.only:
-        RESULTS.mkdir(exist_ok=True)
-        suffix = ("" if options.device == "cpu" else f"_{options.device}") + ("_usual" if options.usual else "")
-        (RESULTS / f"memory{suffix}.md").write_text(text)
-        (RESULTS / f"memory{suffix}.json").write_text(json.dumps(rows, indent=1) + "\n")
-    if not options.usual and any(abs(error(row)) > LIMIT for row in rows):
+    RESULTS.mkdir(exist_ok=True)
+    stored.with_suffix(".md").write_text(text)
+    stored.write_text(json.dumps(found, indent=1) + "\n")
+    if not options.usual and any(abs(error(row)) > LIMIT for row in found):
         sys.exit(f"some estimates are more than {LIMIT:.0%} off")
+
+
+def key(row: Numbers) -> tuple[Any, ...]:
+    return row["preset"], row["ndim"], row["task"], row["way"]
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--only", nargs="*", help="measure these presets only, and write no results")
+    parser.add_argument("--only", nargs="*", help="measure these presets, keep what was measured of the others")
     parser.add_argument("--usual", action="store_true", help="leave it to glibc what it keeps of freed memory")
     return parser.parse_args()
 
@@ -216,7 +224,7 @@ def table(rows: list[Numbers], options: argparse.Namespace) -> list[str]:
         "| preset | batch | task | " + " | ".join(WAYS) + " |",
         "|---|---|---|" + "---:|" * len(WAYS),
     ]
-    found = {(row["preset"], row["ndim"], row["task"], row["way"]): row for row in rows}
+    found = {key(row): row for row in rows}
     for name, ndim, task in dict.fromkeys(key[:3] for key in found):
         several = [found.get((name, ndim, task, way)) for way in WAYS]
         shape = next("x".join(map(str, row["shape"])) for row in several if row)

@@ -11,8 +11,6 @@ environment that has them; ours run there too then, on the same torch, and ushap
     peers/bin/pip install -c constraints.txt monai==1.6.1 pydantic jaxtyping tomlkit huggingface_hub safetensors
     peers/bin/pip install -c constraints.txt pillow pyyaml tqdm
     python benchmarks/networks.py --peers peers/bin/python
-
-Both sides of a pair wait for their threads as the command line of ushape lets them, whatever the environment says.
 """
 
 from __future__ import annotations
@@ -34,11 +32,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SIZES = {2: 256, 3: 64}
 ROUNDS, STEPS = 3, 3
-SPINS = "1000"  # as in ushape/cli/app.py, which the environment of the peers has no typer to import
-THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": SPINS, "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000", "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
 QUIET = {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore", "NO_ALBUMENTATIONS_UPDATE": "1", **THREADS}
-Numbers = dict[str, Any]
-Made = tuple[Any, tuple[int, ...]]
+Numbers, Made = dict[str, Any], tuple[Any, tuple[int, ...]]
 LAYOUTS = ("_contiguous", "_channels_last")
 WORK = {"parameters": ",", "gmacs": ".2f"}
 TIMES = ("forward", "step", "bf16_forward", "bf16_step")
