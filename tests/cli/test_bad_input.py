@@ -240,6 +240,7 @@ def test_an_existing_run_is_refused_and_how_to_go_on_is_told(finished: Path) -> 
         (("evaluate", "IMAGES", "MASKS"), "expected"),
         (("evaluate", "MASKS", "MASKS", "-o", "NOTE"), "cannot be written"),
         (("info", "nowhere"), "nowhere: expected a model file, a run folder, a data set or preset:NAME"),
+        (("info", "attention-2d"), "got a preset's name; write preset:attention-2d"),
         (("info", "IMAGE"), "not a model file"),
         (("train", "--resume", "IMAGES"), "expected the folder of a run, found no recipe.toml"),
         (("plan", "nowhere"), "nowhere: expected a folder with images/ and masks/"),

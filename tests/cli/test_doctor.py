@@ -1,9 +1,11 @@
 """`ushape doctor RUN`: wrong labels that were planted are listed and drawn; runs that broke off are told of."""
 
 import importlib.metadata
+import os
 import re
 import shutil
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +115,7 @@ def test_a_run_that_was_cut_off_is_told_of(finished: Path, tmp_path: Path) -> No
     assert (found["folder"], found["name"]) == ("begun", "cut off")
     assert "no checkpoint" in found["remedy"]
     said = call("explain", begun, finished / "blobs" / "images" / "case0.png", "-o", tmp_path / "out")
-    assert (said.code, f"see how to go on with: ushape doctor {begun}" in said.err) == (1, True)
+    assert (said.code, f"see what to do with: ushape doctor {begun}" in said.err) == (1, True)
     half = cut_run(finished, tmp_path / "half", "recipe.toml", "splits.json", "metrics.csv", "last.ckpt")
     said = call_well("doctor", half)
     assert "stopped after 2 epochs" in said.out
@@ -121,9 +123,47 @@ def test_a_run_that_was_cut_off_is_told_of(finished: Path, tmp_path: Path) -> No
     assert "no label was judged" in said.out
 
 
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no model": (lambda run: (run / "model.safetensors").unlink(), "missing model"),
+    "a model cut off": (lambda run: os.truncate(run / "model.safetensors", 9000), "damaged model"),
+    "no curves": (lambda run: (run / "metrics.csv").unlink(), "missing curves"),
+    "curves cut in the head": (lambda run: os.truncate(run / "metrics.csv", 12), "damaged curves"),
+    "curves cut in a row": (
+        lambda run: (run / "metrics.csv").write_text((run / "metrics.csv").read_text().rpartition(",")[0]),
+        "damaged curves",
+    ),
+    "no predictions": (lambda run: shutil.rmtree(run / "predictions"), "missing predictions"),
+    "no report": (lambda run: (run / "report.html").unlink(), "missing report"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "name"), DAMAGES.values(), ids=DAMAGES)
+def test_files_that_are_missing_or_damaged_are_named_with_what_to_do(
+    finished: Path, tmp_path: Path, spoil: Callable[[Path], object], name: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished / "run", run)
+    whole = {each["name"] for each in call_well("doctor", run, "--json").json["findings"]}
+    assert whole == {"few epochs"}
+    spoil(run)
+    found = {each["name"]: each for each in call_well("doctor", run, "--json").json["findings"]}
+    assert found.keys() - whole == {name}
+    assert "copy" in found[name]["remedy"]
+
+
+def test_a_run_whose_model_is_gone_is_not_said_to_have_ended_early(finished: Path, tmp_path: Path) -> None:
+    run = cut_run(finished, tmp_path / "run", "recipe.toml", "splits.json", "metrics.csv", "cases.csv")
+    said = call("explain", run, finished / "blobs" / "images" / "case0.png", "-o", tmp_path / "out")
+    assert (said.code, "got one whose model.safetensors is missing" in said.err) == (1, True)
+
+
 def test_what_is_no_run_is_refused(finished: Path, tmp_path: Path) -> None:
     said = call("doctor", tmp_path)
     assert (said.code, "expected the folder of a run, found no recipe.toml" in said.err) == (1, True)
+    said = call("doctor", tmp_path / "nosuch")
+    assert (said.code, "nosuch: expected the folder of a run, got no such folder" in said.err) == (1, True)
+    said = call("doctor", finished)
+    assert (said.code, "give one of the runs in it: run" in said.err) == (1, True)
     said = call("doctor", "-o", tmp_path)
     assert (said.code, "expected a run folder with it" in said.err) == (2, True)
     broken = cut_run(finished, tmp_path / "broken", "recipe.toml", "cases.csv", "metrics.csv")

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.calling import TINY_OPTIONS, call, call_well
 
 from ushape.core.files import read_csv, read_json
+from ushape.core.model_file import read_header
 from ushape.io.images import read_mask
 
 
@@ -25,6 +26,7 @@ def test_train_predict_evaluate_and_info_work_hand_in_hand(finished: Path, tmp_p
     said = call_well("info", run / "model.safetensors")
     assert "parameters: " in said.out
     assert "[net]" in said.out
+    assert "masks that predict makes" in said.out
 
 
 def test_training_in_a_pipe_says_all_in_plain_lines(blobs: Path, tmp_path: Path) -> None:
@@ -37,6 +39,11 @@ def test_training_in_a_pipe_says_all_in_plain_lines(blobs: Path, tmp_path: Path)
         f"model: {tmp_path / 'run' / 'model.safetensors'}",
         f"report: {tmp_path / 'run' / 'report.html'}",
     ]
+    score = read_header(tmp_path / "run" / "model.safetensors").score
+    assert lines[-4] == (
+        f"best validation Dice: {score['mean']:.4f} on the net's grid; of the masks that predict makes: "
+        f"{score['masks']:.4f}"
+    )
     assert "\x1b" not in said.out
     assert said.err == ""
 

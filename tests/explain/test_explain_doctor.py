@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ushape.core.config import parse_assignment, with_fields
-from ushape.explain import attention_maps, doctor, suspects
+from ushape.explain import attention_maps, doctor, gradients, history, suspects
 from ushape.explain.attention_maps import VERDICTS
 from ushape.explain.doctor import examine
 from ushape.explain.history import History, read_history
@@ -18,7 +18,9 @@ from ushape.plan.recipe import Recipe
 
 DOCUMENTED = {
     doctor: ("FLAT", "GOOD", "FALL", "LOST", "EARLY", "RISE", "TOP", "NEVER", "JUMPY"),
+    history: ("SHORTEST",),
     suspects: ("SPREADS", "GAP", "LEAST", "TRUSTED"),
+    gradients: ("EXPLODES", "HARDLY", "DEAD"),
     attention_maps: ("UNIFORM", "RELATED", "CLEARLY"),
 }
 
@@ -97,6 +99,13 @@ def test_findings_name_what_they_are_about() -> None:
     assert "neither the loss nor validation" in stuck.says
 
 
+def test_a_run_of_few_epochs_is_told_to_validate_more_often_only_if_its_steps_do_for_that() -> None:
+    for steps, asks in ((39, ""), (159, ""), (160, "steps_per_epoch=20"), (600, "steps_per_epoch=75")):
+        (few,) = examine(History(FALL[:3], RISE[:3], steps=steps))
+        assert (few.name, "train longer" in few.remedy) == ("few epochs", True)
+        assert ("steps_per_epoch" in few.remedy, asks in few.remedy) == (bool(asks), True)
+
+
 def test_small_noise_is_no_finding() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -105,8 +114,12 @@ def test_small_noise_is_no_finding() -> None:
 
 
 def test_metrics_are_read_as_they_are_written() -> None:
-    rows = [{"train_loss": "1.0", "val_dice": "nan", "dice_cell": "nan"}, {"train_loss": "0.5", "val_dice": "0.25"}]
+    rows = [
+        {"step": "13", "train_loss": "1.0", "val_dice": "nan", "dice_cell": "nan"},
+        {"step": "26", "train_loss": "0.5", "val_dice": "0.25"},
+    ]
     history = read_history(rows)
+    assert history.steps == 26
     assert history.loss.tolist() == [1.0, 0.5]
     assert np.isnan(history.dice[0])
     assert history.dice[1] == 0.25
@@ -120,11 +133,13 @@ def test_thresholds_are_those_of_the_docs() -> None:
     assert {name: float(Fraction(value)) for name, value in told} == {
         name: getattr(module, name) for module, names in DOCUMENTED.items() for name in names
     }
-    assert all(f"\n| {symptom.name} |" in page for symptom in doctor.SYMPTOMS)
+    named = [*(symptom.name for symptom in doctor.SYMPTOMS), *gradients.FAULTS]
+    assert all(f"\n| {name} |" in page for name in named)
 
 
 def test_remedies_name_fields_that_exist() -> None:
-    remedies = [symptom.remedy for symptom in doctor.SYMPTOMS] + [remedy for _, remedy in VERDICTS.values()]
+    filled = [symptom.remedy.replace("{finer}", "75") for symptom in doctor.SYMPTOMS]
+    remedies = filled + [remedy for _, remedy in VERDICTS.values()]
     changes = {change for remedy in remedies for change in re.findall(r"--set ([a-z_.]+=[\w.]*\w)", remedy)}
     assert len(changes) > 4
     for change in changes:

@@ -42,7 +42,7 @@ def test_zero_is_the_background_even_if_it_never_occurs() -> None:
 def test_hundreds_of_values_are_an_instance_map() -> None:
     facts = facts_of(dict.fromkeys(range(300), 9))
     assert facts.kind == "instances"
-    with pytest.raises(DataError, match=r"got 300: this looks like an instance map.*train with --foreground"):
+    with pytest.raises(DataError, match=r"got 300: this looks like an instance map.*use ushape train --foreground"):
         guess_labels(facts)
     assert guess_labels(facts, foreground=True) == Labels(values=(0, 255), merge="foreground")
 

@@ -117,3 +117,9 @@ def test_the_cost_of_a_volume_is_worked_out_without_the_compiler() -> None:
 def test_a_size_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ShapeError, match="nearest: 556 and 572"):
         measure_cost(preset("unet-2015"), (560, 572))
+
+
+def test_the_size_that_a_net_pads_an_image_to_is_told() -> None:
+    cost = measure_cost(preset("attention-2d"), (8, 40))
+    assert (cost.space, cost.rows[0].shape[2:]) == ((32, 40), (32, 40))
+    assert measure_cost(preset("unet-2015"), (572, 572)).space == (572, 572)

@@ -107,7 +107,7 @@ def test_foreground_by_flag_or_by_recipe_is_the_same(tmp_path: Path) -> None:
     by_recipe = designed(data, '[data.labels]\nmerge = "foreground"\n')
     assert by_flag.recipe == by_recipe.recipe
     assert designed(data, by_flag.text, foreground=True).recipe == by_flag.recipe
-    with pytest.raises(DataError, match="train with --foreground"):
+    with pytest.raises(DataError, match="use ushape train --foreground"):
         designed(data)
 
 

@@ -116,7 +116,7 @@ def test_instance_maps_train_as_foreground_on_request_and_the_program_says_so(tm
     for path in (data / "masks").iterdir():
         mask = read_mask(path)
         Image.fromarray(np.where(mask > 0, rng.integers(1, 500, mask.shape), 0).astype(np.uint16)).save(path)
-    with pytest.raises(DataError, match=r"this looks like an instance map, .*; train with --foreground"):
+    with pytest.raises(DataError, match=r"this looks like an instance map, .*; use ushape train --foreground"):
         fit_tiny(data, tmp_path / "refused")
     heard = Heard()
     run = fit_tiny(data, tmp_path / "run", listener=heard, foreground=True)

@@ -27,12 +27,13 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Hub(BaseHTTPRequestHandler):
     files: ClassVar[dict[str, bytes]] = {}
     asked: ClassVar[list[str]] = []
+    fault: ClassVar[str] = "EntryNotFound"
 
     def do_GET(self) -> None:
         self.asked.append(f"{self.command} {self.path}")
         name = self.path.split("/resolve/")[-1].split("/", 1)[-1]
         if "/resolve/" not in self.path or name not in self.files:
-            self.answer(404, b"{}", {"X-Error-Code": "EntryNotFound"})
+            self.answer(404, b"{}", {"X-Error-Code": self.fault})
             return
         content = self.files[name]
         etag = hashlib.sha256(content).hexdigest()
@@ -83,7 +84,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    Hub.files, Hub.asked = {}, []
+    Hub.files, Hub.asked, Hub.fault = {}, [], "EntryNotFound"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -124,16 +125,31 @@ def test_a_model_comes_back_as_it_went_with_a_card_and_the_second_time_without_t
 
 
 def test_what_the_hub_has_not_and_what_is_no_name_are_told(endpoint: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"hub:somebody/none: expected a model\.safetensors on the hub, got"):
+    with pytest.raises(DataError, match=r"hub:somebody/none: .* on the hub, got a repository without model"):
         pull_from_hub("somebody/none", endpoint=endpoint, cache=tmp_path)
+    asked = len(Hub.asked)
+    for name in ("a/b/c", "nuc", "hub:nuc", "/nuc", ""):
+        with pytest.raises(DataError, match=r"expected hub:OWNER/NAME"):
+            pull_from_hub(name, endpoint=endpoint, cache=tmp_path)
     with pytest.raises(DataError, match=r"expected hub:OWNER/NAME"):
-        pull_from_hub("a/b/c", endpoint=endpoint, cache=tmp_path)
+        push_to_hub(tmp_path, "nuc", endpoint=endpoint)
+    assert len(Hub.asked) == asked
+    Hub.fault = "RepoNotFound"
+    with pytest.raises(DataError, match=r"got no such repository, or a private one"):
+        pull_from_hub("somebody/none", endpoint=endpoint, cache=tmp_path)
 
 
-def test_a_hub_that_is_not_there_is_told(model: Path) -> None:
+def test_a_hub_that_is_not_there_is_told_after_one_try(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     nowhere = "http://127.0.0.1:9"
-    with pytest.raises(OutputError, match="somebody/cells: cannot be pushed"):
+    with pytest.raises(OutputError, match=r"somebody/cells: cannot be pushed, since .* does not answer .* the network"):
         push_to_hub(model, "somebody/cells", endpoint=nowhere)
+    with pytest.raises(
+        DataError, match=r"hub:somebody/cells: .* does not answer .*; check the network, or give a file"
+    ):
+        pull_from_hub("somebody/cells", endpoint=nowhere, cache=tmp_path)
+    assert "Retrying" not in caplog.text
 
 
 def test_only_models_are_pushed(tmp_path: Path, endpoint: str) -> None:

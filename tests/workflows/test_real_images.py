@@ -50,7 +50,7 @@ def test_membranes_train_and_are_predicted_on_their_own_pixels(isbi: Path, tmp_p
 
 @pytest.mark.slow
 def test_nuclei_say_that_they_are_instances_and_train_as_foreground(nuclei: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"looks like an instance map.*train with --foreground"):
+    with pytest.raises(DataError, match=r"looks like an instance map.*use ushape train --foreground"):
         fit_tiny(nuclei, tmp_path / "refused", FEW)
     heard = Heard()
     run = fit_tiny(nuclei, tmp_path / "run", FEW, heard, foreground=True)

@@ -156,6 +156,7 @@ def test_masks_and_scores_of_a_run_are_those_of_the_model_with_its_rules(
     table = review_module.review(run, recipe, names, lambda _: None)
     assert load(run.path).config.postprocess == (Largest(),)
     assert table.foreground_dice == 1
+    assert read_header(run.model).score["masks"] == 1
     assert {row["dice"] for row in read_csv(run.path / "scores.csv")} == {"1.0"}
     for name in names:
         np.testing.assert_array_equal(read_mask(run.predictions / f"{name}.png"), read_mask(data / f"masks/{name}.png"))

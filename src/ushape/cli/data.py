@@ -27,7 +27,7 @@ def check(
     strict: Annotated[bool, Flag("--strict", help="A mask on another grid than its image is an error.")] = False,
     as_json: Annotated[bool, Flag("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Read every file and list what is wrong; exit code 1 if a file is faulty (instance maps need --foreground)."""
+    """Read every file and list what is wrong; exit code 1 if a file is faulty (instance maps: train --foreground)."""
     from ushape.core.events import count
     from ushape.io.faults import check_dataset
     from ushape.io.findings import gather

@@ -16,6 +16,13 @@ BEST: dict[str, type] = {"epoch": int, "step": int, "val_dice": float}
 """What is told of the best epoch, and as what."""
 
 
+TITLES = {
+    "mean": "mean of the best validation, on the net's grid",
+    "masks": "mean of the masks that predict makes, as in the report",
+}
+"""What the two scores of a model are called, where it has both."""
+
+
 def info(
     what: Annotated[str, typer.Argument(metavar="MODEL|RUN|DATA|preset:NAME", help="What to look at.")],
     size: Annotated[str, Flag(help="Input size for preset:NAME and diagrams, as 256,256 or 64,64,64.")] = "",
@@ -59,8 +66,9 @@ def print_facts(path: Path, size: str, diagram: Path | None, *, as_json: bool) -
 
 def print_values(facts: Mapping[str, Any], indent: str = "") -> None:
     """Print facts as lines of `name: value`, those within others below them."""
+    titles = TITLES if "masks" in facts else {}
     for name, value in facts.items():
-        title = f"{indent}{name.replace('_', ' ')}:"
+        title = f"{indent}{titles.get(name, name.replace('_', ' '))}:"
         if isinstance(value, Mapping):
             typer.echo(title if value else f"{title} none")
             print_values(value, f"{indent}  ")
@@ -101,7 +109,14 @@ def look_at(path: Path) -> dict[str, Any]:
         return _series_facts(path)
     if path.is_dir():
         return _data_facts(path)
-    raise DataError(f"{path}: expected a model file, a run folder, a data set or preset:NAME, got nothing")
+    raise DataError(f"{path}: expected a model file, a run folder, a data set or preset:NAME, {_guess(str(path))}")
+
+
+def _guess(name: str) -> str:
+    """Say what was given instead of a path: a preset without its sign, or nothing."""
+    from ushape.nets.presets import PRESETS
+
+    return f"got a preset's name; write preset:{name}" if name in PRESETS else "got nothing; check the path"
 
 
 def _model_facts(path: Path) -> dict[str, Any]:
@@ -124,14 +139,17 @@ def _model_facts(path: Path) -> dict[str, Any]:
 
 def _run_facts(path: Path) -> dict[str, Any]:
     from ushape.core.files import read_csv
+    from ushape.core.model_file import MODEL_FILE, read_header
 
     rows = read_csv(path / "metrics.csv")
     best = max(rows, key=lambda row: float(row["val_dice"]) if row["val_dice"] != "nan" else -1.0, default={})
+    model = path / MODEL_FILE
     return {
         "run": str(path),
         "finished": (path / "report.html").is_file(),
         "epochs": len(rows),
         "best": {name: kind(best[name]) for name, kind in BEST.items() if name in best},
+        "masks": (read_header(model).score or {}).get("masks") if model.is_file() else None,
         "recipe": (path / "recipe.toml").read_text(encoding="utf-8"),
     }
 

@@ -53,6 +53,7 @@ def print_preset(name: str, config: UNetConfig, size: str, diagram: Path | None,
     totals = {
         "preset": name,
         "size": list(space),
+        "padded": list(cost.space),
         "parameters": cost.parameters,
         "trainable": cost.trainable,
         "macs": cost.macs,
@@ -65,6 +66,8 @@ def print_preset(name: str, config: UNetConfig, size: str, diagram: Path | None,
         print_json({**totals, "layers": [asdict(row) for row in cost.rows], "config": config.model_dump(mode="json")})
         return
     title = f"{name}: {config.in_channels} channels, {config.classes} classes, {show_sizes(space)}"
+    if cost.space != space:
+        title += f", which the net pads to {show_sizes(cost.space)}"
     print_table(title, cost)
     if diagram:
         typer.echo(f"diagram: {diagram}")

@@ -153,5 +153,10 @@ def _finish(run: Path, *, as_json: bool) -> None:
         return
     if score.get("mean") is not None:
         of_folds = f", over {len(score['folds'])} folds" if "folds" in score else ""
-        typer.echo(f"best validation Dice: {score['mean']:.4f}{of_folds}")
+        typer.echo(f"best validation Dice: {score['mean']:.4f}{of_folds}{_tell_masks(score.get('masks'))}")
     typer.echo(f"model: {model}\nreport: {report}\nnext: ushape predict {model} IMAGES -o OUT")
+
+
+def _tell_masks(dice: float | None) -> str:
+    """Name the second score of a model, which is that of its report."""
+    return "" if dice is None else f" on the net's grid; of the masks that predict makes: {dice:.4f}"

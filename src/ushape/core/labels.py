@@ -136,7 +136,7 @@ class Labels(Config):
         shown = ", ".join(str(value) for value in strangers[:8]) + (", ..." if strangers.size > 8 else "")
         raise DataError(
             f"{where}: expected label values {list(self.values)}, got also {shown}; correct the mask, "
-            "or name the values in [data.labels] of a recipe, or train with --foreground"
+            "or name the values in [data.labels] of a recipe, or use ushape train --foreground"
         )
 
 

@@ -45,7 +45,7 @@ class Symptom:
 
     Attributes:
         see: looks for it; returns a sentence about what was seen, "" if nothing was.
-        remedy: what to try; `{resume}` stands for the command that goes on.
+        remedy: what to try; `{resume}` stands for the command that goes on, `{finer}` for fewer steps an epoch.
     """
 
     name: str
@@ -56,7 +56,11 @@ class Symptom:
 def examine(history: History) -> tuple[Finding, ...]:
     """Look for all symptoms; no finding means that nothing stands out."""
     seen = ((symptom, symptom.see(history)) for symptom in SYMPTOMS)
-    return tuple(Finding(one.name, says, one.remedy.format(resume=history.resume)) for one, says in seen if says)
+    return tuple(Finding(one.name, says, _fill(one.remedy, history)) for one, says in seen if says)
+
+
+def _fill(remedy: str, history: History) -> str:
+    return remedy.format(resume=history.resume, finer=history.finer)
 
 
 def see_failure(history: History) -> str:
@@ -137,7 +141,16 @@ def see_shortness(history: History) -> str:
 
 
 def see_fewness(history: History) -> str:
-    """See whether a finished run has too few validations for a curve."""
+    """See whether a finished run has too few validations for a curve, and too few steps for more of them."""
+    return "" if history.finer else _say_few(history)
+
+
+def see_rareness(history: History) -> str:
+    """See whether a finished run has too few validations for a curve, while its steps would have done for more."""
+    return _say_few(history) if history.finer else ""
+
+
+def _say_few(history: History) -> str:
     if not 0 < history.epochs < FEW or not history.is_finished or history.has_failed:
         return ""
     return f"{count(history.epochs, 'epoch')} cannot show whether it was still learning"
@@ -197,9 +210,10 @@ SYMPTOMS = (
         see_unsteadiness,
         "lower the rate with --lr, use larger batches (patches.batch), or hold more cases out",
     ),
+    Symptom("few epochs", see_fewness, "train longer: more --minutes or --epochs"),
     Symptom(
         "few epochs",
-        see_fewness,
-        "validate more often with fewer steps an epoch (--set train.steps_per_epoch=50), or train longer",
+        see_rareness,
+        "train longer, or validate more often with fewer steps an epoch (--set train.steps_per_epoch={finer})",
     ),
 )

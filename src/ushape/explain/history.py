@@ -12,6 +12,8 @@ from numpy import ndarray
 
 FEW = 4
 """Validations from which on a curve has a shape."""
+SHORTEST = 20
+"""Steps of an epoch; in fewer, too little is learnt for a validation of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,7 @@ class History:
         classes: the same per class.
         is_finished: whether its report was written.
         has_failed: whether it kept the batch that it failed with.
+        steps: how many steps the whole training took; 0 where it is not known.
         resume: the command that goes on with it; "" if there is nothing to go on from.
     """
 
@@ -32,12 +35,19 @@ class History:
     classes: Mapping[str, Float[ndarray, " n"]] = field(default_factory=dict)
     is_finished: bool = True
     has_failed: bool = False
+    steps: int = 0
     resume: str = ""
 
     @property
     def epochs(self) -> int:
         """How many epochs were trained."""
         return len(self.loss)
+
+    @property
+    def finer(self) -> int:
+        """How many steps an epoch should have had for a curve with a shape; 0 where there were too few for it."""
+        steps = self.steps // (2 * FEW)
+        return steps if steps >= SHORTEST else 0
 
     @property
     def has_shape(self) -> bool:
@@ -58,7 +68,8 @@ def read_history(rows: Sequence[Mapping[str, str]]) -> History:
     """
     names = [name.removeprefix("dice_") for name in (rows[0] if rows else {}) if name.startswith("dice_")]
     classes = {name: _column(rows, f"dice_{name}") for name in names}
-    return History(_column(rows, "train_loss"), _column(rows, "val_dice"), classes)
+    steps = np.nan_to_num(_column(rows, "step"))
+    return History(_column(rows, "train_loss"), _column(rows, "val_dice"), classes, steps=int(steps.max(initial=0)))
 
 
 def smooth(curve: Float[ndarray, " n"]) -> Float[ndarray, " n"]:

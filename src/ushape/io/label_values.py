@@ -212,5 +212,5 @@ _REFUSALS: dict[str, str] = {
     "grays": "masks: expected a few label values, got {count} grays between black and white (smoothed edges or former "
     "JPEG; {files}); threshold the masks at 128 and save them as PNG with 0 and 255",
     "instances": "masks: expected a few label values, got {count}: this looks like an instance map, one number per "
-    "object ({files}); train with --foreground to make all of them one class",
+    "object ({files}); use ushape train --foreground to make all of them one class",
 }

@@ -176,7 +176,7 @@ def _check_mixed_codes(folder: Path, facts: LabelFacts) -> list[Fault]:
     ):
         return []
     what = f"the foreground is 1 in {name_some(ones)} but 255 elsewhere"
-    return [Fault("warning", folder, what, "if both mean the same, train with --foreground")]
+    return [Fault("warning", folder, what, "if both mean the same, use ushape train --foreground")]
 
 
 def _check_void(folder: Path, guess: Labels) -> list[Fault]:

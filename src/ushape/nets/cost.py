@@ -56,11 +56,13 @@ class Cost:
     """The layer table of a network and what follows from it.
 
     Attributes:
+        space: the size that was computed: that of the image, or a larger one to which the net pads it.
         activation_bytes: what a training step keeps for its backward pass, per image, in float32.
     """
 
     rows: tuple[Row, ...]
     activation_bytes: int
+    space: tuple[int, ...]
 
     @property
     def parameters(self) -> int:
@@ -96,7 +98,8 @@ def measure_cost(config: UNetConfig, space: Sequence[int]) -> Cost:
     with torch.device("meta"), ShapesOnly():  # type: ignore[no-untyped-call]
         net = UNet(config)
         image = torch.zeros(1, config.in_channels, *space)
-        return Cost(trace_rows(net, image), count_activations(net, image))
+        padded = tuple(net.padded_space(space))
+        return Cost(trace_rows(net, image), count_activations(net, image), padded)
 
 
 def trace_rows(net: UNet, image: Tensor) -> tuple[Row, ...]:

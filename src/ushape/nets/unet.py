@@ -115,9 +115,15 @@ class UNet(nn.Module):
 
         One voxel has no variance to divide by, and exported graphs freeze axes of size 1.
         """
+        return pad_to(x, self.padded_space(x.shape[2:]))
+
+    def padded_space(self, space: Space) -> Sequence[int]:
+        """Return the size to which an image is padded on entry; unpadded networks leave it as it is."""
+        if self.config.block.padding != "same":
+            return space
         coarsest = cumulate(self.encoder.strides)[-1]
         multiple = coarsest if self.encoder.exact else (1,) * len(coarsest)
-        return pad_to(x, fit_space(x.shape[2:], least=[2 * step for step in coarsest], multiple=multiple))
+        return fit_space(space, least=[2 * step for step in coarsest], multiple=multiple)
 
     def _check(self, x: Tensor) -> None:
         config = self.config

@@ -165,8 +165,9 @@ def _gradients(data: ReportData) -> Section:
         return Section("gradients", "", None, "")
     note = (
         "What reached each layer in the last step that was looked at. Change: by which share of their own length that "
-        "step moves the weights, at the highest rate; 0.001 is usual, above 1 training breaks. Dead: channels of a "
-        "ReLU that are 0 in the whole batch. All looks are in gradients.csv."
+        "step moves the weights, at the highest rate; a fault is above 1 (exploding) and below 0.0000001 (vanishing), "
+        "what lies between is none. Dead: channels of a ReLU that are 0 in the whole batch. All looks are in "
+        "gradients.csv."
     )
     head = ("layer", "norm", "zeros", "weights", "change", "dead", "fault")
     rows = [[read_text(row, name) for name in head] for row in data.gradients]

@@ -34,7 +34,8 @@ CAMS = (
 )
 FLOW = (
     "What one step on this window would teach each layer, the loss being {loss}. Step is by how much of its own size "
-    "the layer's weights would change; 0.001 is usual, above 1 training breaks."
+    "the layer's weights would change at the highest rate; a fault is above 1 (exploding) and below 0.0000001 "
+    "(vanishing), what lies between is none."
 )
 POWERS = {2: "²", 3: "³"}
 

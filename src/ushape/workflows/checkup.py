@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ushape.core.errors import DataError
-from ushape.core.files import read_csv
 from ushape.explain.doctor import Finding, examine
 from ushape.explain.history import History, read_history
+from ushape.io.listing import name_some
 from ushape.train.run_folder import RunFolder
+from ushape.workflows.remains import check_files, check_home, read_metrics
 from ushape.workflows.suspects import LabelCheck, check_labels
 
 
@@ -28,18 +29,27 @@ class Checkup:
 
 
 def check_run(path: Path) -> Checkup:
-    """Examine a run, or each fold of a cross-validation, and the labels of all cases that were held out.
+    """Examine a run, or each fold of a cross-validation: its files, its curves, the labels of all held-out cases.
 
     Raises:
         DataError: it is no run folder, or its files are damaged.
     """
     run = RunFolder(path)
-    if not run.recipe.is_file():
-        raise DataError(
-            f"{path}: expected the folder of a run, found no {run.recipe.name}; give the -o of ushape train"
-        )
+    _need_run(run)
     runs = list(list_runs(run))
-    return Checkup({each.path.resolve().name: examine(recall(each)) for each in runs}, check_labels(runs))
+    found = {each.path.resolve().name: (*check_files(each), *examine(recall(each))) for each in runs}
+    return Checkup({**(check_home(run) if runs != [run] else {}), **found}, check_labels(runs))
+
+
+def _need_run(run: RunFolder) -> None:
+    if run.recipe.is_file():
+        return
+    if not run.path.is_dir():
+        got = "a file" if run.path.exists() else "no such folder"
+        raise DataError(f"{run.path}: expected the folder of a run, got {got}; give the -o of ushape train")
+    within = sorted(file.parent.name for file in run.path.glob(f"*/{run.recipe.name}"))
+    remedy = f"give one of the runs in it: {name_some(within)}" if within else "give the -o of ushape train"
+    raise DataError(f"{run.path}: expected the folder of a run, found no {run.recipe.name}; {remedy}")
 
 
 def list_runs(run: RunFolder) -> Iterator[RunFolder]:
@@ -53,8 +63,8 @@ def list_runs(run: RunFolder) -> Iterator[RunFolder]:
 def recall(run: RunFolder) -> History:
     """Read what a run left behind."""
     return replace(
-        read_history(read_csv(run.metrics)),
-        is_finished=run.report.is_file(),
+        read_history(read_metrics(run)),
+        is_finished=run.report.is_file() or (run.path / "scores.csv").is_file(),
         has_failed=run.evidence.is_file(),
         resume=run.resume_command if run.checkpoint.is_file() or run.home else "",
     )

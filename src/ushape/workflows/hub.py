@@ -9,6 +9,7 @@ from ushape.core.errors import DataError, OutputError, first_line, require
 from ushape.core.model_file import HUB, MODEL_FILE, read_header
 from ushape.plan.recipe import read_recipe
 from ushape.workflows.card import write_card
+from ushape.workflows.reach import check_name, failures, quiet, see_fault, tell_error
 
 
 def push_to_hub(model: str | Path, name: str, *, private: bool = True, endpoint: str | None = None) -> str:
@@ -21,20 +22,25 @@ def push_to_hub(model: str | Path, name: str, *, private: bool = True, endpoint:
         The commit's address.
     Raises:
         ModelFileError: the file is no model.
+        DataError: it is no name.
         OutputError: the hub cannot be reached, or refuses.
         MissingExtra: huggingface_hub is not installed.
     """
+    check_name(name)
     file = Path(model) / MODEL_FILE if Path(model).is_dir() else Path(model)
     header = read_header(file)
     card = write_card(header, read_recipe(header.recipe, str(file)), name)
     hub = require("huggingface_hub", "hub", "pushing a model")
     files = {MODEL_FILE: file, "README.md": card.encode()}
     operations = [hub.CommitOperationAdd(path, content) for path, content in files.items()]
+    api = hub.HfApi(endpoint=endpoint)
+    if fault := see_fault(api.endpoint):
+        raise OutputError(f"{name}: cannot be pushed, since {fault}")
     try:
-        api = hub.HfApi(endpoint=endpoint)
-        api.create_repo(name, private=private, exist_ok=True)
-        commit: Any = api.create_commit(name, operations, commit_message="Upload a model of ushape")
-    except _failures() as error:
+        with quiet():
+            api.create_repo(name, private=private, exist_ok=True)
+            commit: Any = api.create_commit(name, operations, commit_message="Upload a model of ushape")
+    except failures() as error:
         raise OutputError(
             f"{name}: cannot be pushed ({first_line(error)}); check the name and `hf auth login`"
         ) from error
@@ -48,9 +54,10 @@ def pull_from_hub(name: str, *, endpoint: str | None = None, cache: Path | None 
         name: OWNER/NAME, or OWNER/NAME@REVISION for another than the one that was pulled first.
         cache: the folder of pulled files; None for huggingface_hub's own.
     Raises:
-        DataError: it is not on the disk, and the hub has it not, or cannot be reached.
+        DataError: it is no name; or it is not on the disk, and the hub has it not, or cannot be reached.
         MissingExtra: huggingface_hub is not installed.
     """
+    check_name(name.removeprefix(HUB))
     hub = require("huggingface_hub", "hub", "pulling a model")
     repository, _, revision = name.removeprefix(HUB).partition("@")
     wanted = {"repo_id": repository, "filename": MODEL_FILE, "revision": revision or None, "cache_dir": cache}
@@ -60,16 +67,11 @@ def pull_from_hub(name: str, *, endpoint: str | None = None, cache: Path | None 
         pass
     except ValueError as error:
         raise DataError(f"{HUB}{name}: expected {HUB}OWNER/NAME, got {first_line(error)}; correct it") from error
+    where = f"{HUB}{repository}: expected a {MODEL_FILE} on the hub"
+    if fault := see_fault(hub.HfApi(endpoint=endpoint).endpoint):
+        raise DataError(f"{where}, but {fault}, or give a file")
     try:
-        return Path(hub.hf_hub_download(**wanted, endpoint=endpoint))
-    except _failures() as error:
-        raise DataError(
-            f"{HUB}{repository}: expected a {MODEL_FILE} on the hub, got: {first_line(error)}; "
-            "check the name and the network, or give a file"
-        ) from error
-
-
-def _failures() -> tuple[type[BaseException], ...]:
-    """Return what huggingface_hub raises: its transport's errors among them, whichever transport it uses."""
-    errors = require("huggingface_hub.errors", "hub", "a model hub")
-    return (ValueError, *errors.HfHubHTTPError.__bases__)
+        with quiet():
+            return Path(hub.hf_hub_download(**wanted, endpoint=endpoint))
+    except failures() as error:
+        raise DataError(f"{where}, got {tell_error(error)}") from error

@@ -18,7 +18,7 @@ from ushape.workflows.held_out import HeldOut, list_pairs
 from ushape.workflows.model import load
 from ushape.workflows.publish import Story, publish
 from ushape.workflows.scoring import need_label, score_prediction
-from ushape.workflows.tidied import keep_rules
+from ushape.workflows.tidied import keep_rules, keep_score
 from ushape.workflows.tidy import Rules, Trial
 
 
@@ -53,6 +53,7 @@ def review(run: RunFolder, recipe: Recipe, names: Sequence[str], listener: Liste
     if rules:
         scores = [judge(held_out.read(name), held_out.recall(name, rules)) for name in names]
     table = ScoreTable(tuple(scores))
+    keep_score(run.model, table.foreground_dice)
     publish(run.path, table, labels.names, held_out.draw, tell_story(run, _say_scored(len(scores), rules)))
     return table
 

@@ -62,7 +62,7 @@ def model_path(path: str | Path) -> Path:
     """Return a model file's own path, that of the model in a run folder, or that of one pulled from a hub.
 
     Raises:
-        DataError: the run ended before it had a model.
+        DataError: the run has no model, since it ended before its first validation or lost it later.
     """
     if str(path).startswith(HUB):
         from ushape.workflows.hub import pull_from_hub
@@ -72,8 +72,7 @@ def model_path(path: str | Path) -> Path:
         return Path(path)
     model = Path(path) / MODEL_FILE
     if (Path(path) / "recipe.toml").is_file() and not model.is_file():
-        raise DataError(
-            f"{path}: expected a run with a model, got one that ended before its first validation; see how to go on "
-            f"with: ushape doctor {path}"
-        )
+        is_lost = any((Path(path) / name).is_file() for name in ("metrics.csv", "report.html"))
+        got = f"one whose {MODEL_FILE} is missing" if is_lost else "one that ended before its first validation"
+        raise DataError(f"{path}: expected a run with a model, got {got}; see what to do with: ushape doctor {path}")
     return model

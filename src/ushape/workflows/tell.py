@@ -65,7 +65,7 @@ def tell_data(folder: Path, values: LabelFacts, labels: Labels, facts: Fingerpri
 def tell_doubts(labels: Labels, listener: Listener) -> None:
     """Say what values that nobody has named may mean instead: the numbers of objects, or a 255 that is no class."""
     if labels.merge == "none" and labels.count > 2 and labels.values == tuple(range(labels.count)):
-        listener(Message("if these values count objects rather than name classes, train with --foreground"))
+        listener(Message("if these values count objects rather than name classes, use ushape train --foreground"))
     if may_be_void(labels):
         what = "255 is trained as a class of its own; if it means 'ignore', --set data.labels.ignore=255"
         listener(Message(what, "warning"))

@@ -1,7 +1,8 @@
-"""Rules that clean predictions, written into the model for which they were chosen."""
+"""Rules that clean predictions and the score of what they clean, written into the model for which they were chosen."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,17 @@ def keep_rules(model: Path, recipe: Recipe, tidying: Tidying, listener: Listener
     names = ", ".join(dict.fromkeys(rule.name for rule in tidying.rules))
     listener(Message(f"the model cleans its masks ({names}): {tidying.reason}; `predict --postprocess none` does not"))
     return tidying.rules
+
+
+def keep_score(model: Path, dice: float) -> None:
+    """Write beside the score that chose a model that of the masks it makes: whole, cleaned, on the images' own grids.
+
+    Args:
+        dice: mean foreground Dice of the held-out cases; NaN, where nothing is scored, is not kept.
+    """
+    if not math.isnan(dice):
+        header = read_header(model)
+        write_model(model, read_weights(model), replace(header, score={**(header.score or {}), "masks": dice}))
 
 
 def store_rules(model: Path, tidying: Tidying) -> None:
