@@ -1,6 +1,7 @@
 """Predictions against the truth: the right pairs, the right classes, and a report."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from tests.io.volumes import save_nifti, volume
 
+from ushape.cli.tables import show_evaluation
 from ushape.core.case import Geometry
 from ushape.core.errors import DataError
 from ushape.core.files import read_csv, read_json
@@ -233,6 +235,35 @@ def test_the_worst_case_comes_first_in_every_file(blobs: Path, tmp_path: Path) -
         assert read_csv(tmp_path / "out" / name)[0]["case"] == "case3"
     data = read_json(tmp_path / "out" / "scores.json")
     assert data["cases"][0]["case"] == data["classes"][0]["case"] == "case3"
+
+
+@pytest.fixture
+def hits_and_misses(tmp_path: Path) -> EvaluateRequest:
+    """Three perfect masks, two wholly missed, and one where there is nothing to find and nothing found."""
+    square = np.zeros((12, 12), dtype=np.uint8)
+    square[2:6, 3:7] = 1
+    nothing = np.zeros_like(square)
+    for number, (guess, truth) in enumerate([(square, square)] * 3 + [(nothing, square)] * 2 + [(nothing, nothing)]):
+        write_mask(tmp_path / "m" / f"{number}.png", guess)
+        write_mask(tmp_path / "t" / f"{number}.png", truth)
+    return EvaluateRequest(tmp_path / "m", tmp_path / "t", tmp_path / "out", measuring=Measuring(instances=True))
+
+
+def test_misses_and_empty_cases_are_told_beside_every_mean(
+    hits_and_misses: EvaluateRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_evaluation(hits_and_misses, evaluate_folder(hits_and_misses))
+    said, page = capsys.readouterr().out, (hits_and_misses.output or Path()).joinpath("report.html").read_text()
+    assert "0.000 (3 of 5)" in " ".join(said.split())
+    assert '<td class="number">0.000 (3 of 5)<small>no interval' in page
+    left_out = "1 case without it in either mask; the infinite distances of 2 cases (one mask empty)"
+    for text in (said, page):
+        assert f"foreground: left out of means: {left_out}" in " ".join(text.split())
+        assert "objects: left out of means: 1 case without any in either mask" in text
+    for text in ("mean Dice of 5 cases", "The 5 cases reach from 0.000 to 1.000", "foreground (5)", "foreground (3)"):
+        assert text in page
+    assert re.search(r"<th>5</th><td>foreground</td>(<td class=\"number\">-</td>)+</tr>", page)
+    assert re.search(r"aji +0\.600 \[0\.\d+, 1\.000\] +5\n", said)
 
 
 def test_a_tolerance_stands_in_the_name_of_its_column(blobs: Path, tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from ushape.core.events import count
 from ushape.io.listing import name_some, tell_apart
 from ushape.measure.compare import PairedComparison, PairedDifference
 from ushape.measure.definitions import base_measure
-from ushape.measure.summary import ScoreTable
+from ushape.measure.summary import WHOLE_CASE, MeasureSummary, ScoreTable, explain_left_out
 from ushape.workflows.evaluate import EvaluateRequest, Evaluation
 
 SHOWN = ("dice", "iou", "hd95", "assd", "nsd")
@@ -21,7 +23,14 @@ WORST = 5
 def show_evaluation(request: EvaluateRequest, found: Evaluation) -> None:
     """Print means, the worst cases, and how other predictions compare."""
     console = Console()
-    console.print(score_table(found.table), worst_table(found.table), sep="\n")
+    shown = [one for one in found.table.summaries() if _is_shown(one.measure)]
+    classes, objects = ([one for one in shown if (one.class_name == WHOLE_CASE) == whole] for whole in (False, True))
+    console.print(score_table(found.table, classes))
+    if objects:
+        console.print(object_table(objects))
+    for line in explain_left_out(shown):
+        console.print(line, markup=False, highlight=False)
+    console.print(worst_table(found.table))
     if found.left_out:
         missing = name_some(path.name for path in found.left_out)
         console.print(f"without a prediction, left out: {missing}", markup=False, highlight=False)
@@ -35,19 +44,24 @@ def show_evaluation(request: EvaluateRequest, found: Evaluation) -> None:
                 console.print(f"only in {path}, not compared: {', '.join(names)}", markup=False, highlight=False)
 
 
-def score_table(table: ScoreTable) -> Table:
-    """Draw one line per class: each measure's mean with its 95 % interval, and the number of cases."""
-    columns = [name for name in (*table.class_measures, *table.case_measures) if _is_shown(name)]
-    cells: dict[str, dict[str, str]] = {}
-    counts: dict[str, int] = {}
-    for one in table.summaries():
-        if one.measure in columns:
-            cells.setdefault(one.class_name, {})[one.measure] = format_mean(one.mean, one.low, one.high)
-            counts[one.class_name] = max(counts.get(one.class_name, 0), one.cases)
-    drawn = _start(f"mean foreground Dice {table.foreground_dice:.4f}, {len(table.cases)} cases", ("class", *columns))
-    drawn.add_column("cases", justify="right")
-    for name, row in cells.items():
-        drawn.add_row(name, *(row.get(column, "-") for column in columns), str(counts[name]))
+def score_table(table: ScoreTable, shown: Sequence[MeasureSummary]) -> Table:
+    """Draw one line per class: the number of cases, and each measure's mean with its 95 % interval."""
+    columns = tuple(dict.fromkeys(one.measure for one in shown))
+    rows: dict[str, list[MeasureSummary]] = {}
+    for one in shown:
+        rows.setdefault(one.class_name, []).append(one)
+    title = f"mean foreground Dice {table.foreground_dice:.4f}, {count(len(table.cases), 'case')}"
+    drawn = _start(title, ("class", "cases", *columns))
+    for name, row in rows.items():
+        drawn.add_row(name, str(max(one.cases for one in row)), *map(format_summary, row))
+    return drawn
+
+
+def object_table(shown: Sequence[MeasureSummary]) -> Table:
+    """Draw one line per measure of objects: its mean with its 95 % interval, and the number of cases."""
+    drawn = _start("objects", ("measure", "mean", "cases"))
+    for one in shown:
+        drawn.add_row(one.measure, format_summary(one), str(one.cases))
     return drawn
 
 
@@ -87,6 +101,16 @@ def _start(title: str, columns: tuple[str, ...]) -> Table:
 def _difference_cells(one: PairedDifference) -> tuple[str, ...]:
     means = (f"{one.mean:.3f}", f"{one.other_mean:.3f}", format_mean(one.difference, one.low, one.high))
     return (one.class_name, one.measure, *means, f"{one.better}/{one.worse}", f"{one.p_value:.2g}", str(one.cases))
+
+
+def format_summary(one: MeasureSummary) -> str:
+    """Write a mean with its interval, and over how many cases it is where infinite distances are left out.
+
+    >>> format_summary(MeasureSummary("liver", "hd95_mm", 0.0, 0.0, math.nan, math.nan, cases=3, one_empty=2))
+    '0.000 (3 of 5)'
+    """
+    mean, *interval = format_mean(one.mean, one.low, one.high).split(" ", 1)
+    return " ".join((mean, *([f"({one.cases} of {one.cases + one.infinite})"] if one.infinite else []), *interval))
 
 
 def format_mean(mean: float, low: float, high: float) -> str:

@@ -158,7 +158,8 @@ def _pair_values(pairs: Sequence[tuple[CaseScores, CaseScores]], name: str, meas
 
 
 def _compare_cases(pairs: Sequence[tuple[CaseScores, CaseScores]], measure: str, seed: int) -> PairedDifference:
-    values = [(one.measures().get(measure, math.nan), other.measures().get(measure, math.nan)) for one, other in pairs]
+    found = [pair for pair in pairs if any(case.empty(measure) != "both" for case in pair)]
+    values = [(one.measures().get(measure, math.nan), other.measures().get(measure, math.nan)) for one, other in found]
     return _compare(WHOLE_CASE, measure, values, seed)
 
 

@@ -11,6 +11,7 @@ _ABSENT = "1 if neither mask has the class (left out of means), 0 if only one of
 _DISTANCE = (
     "surface = mask minus its erosion along the axes; inf if one mask is empty (left out of means), nothing if both are"
 )
+_NO_OBJECT = "1 if neither mask has an object (left out of means), 0 if only one of them has one"
 DEFINITIONS: dict[str, str] = {
     "dice": f"2 TP / (2 TP + FP + FN), no smoothing, per case and class; {_ABSENT}",
     "iou": f"TP / (TP + FP + FN), per case and class; {_ABSENT}",
@@ -35,9 +36,10 @@ DEFINITIONS: dict[str, str] = {
     "foreground_dice": "mean Dice of the foreground classes that prediction or label has",
     "mean_iou": "mean IoU of the classes that prediction or label has, the background included",
     "pixel_accuracy": "share of the voxels with the right class",
-    "aji": "aggregated Jaccard index: best match of each true object, missed and spurious objects added below",
-    "ap": "TP / (TP + FP + FN) of the objects, a match being an IoU above the named percentage",
-    "mean_ap": "mean of ap over IoU 0.5, 0.55 and on to 0.95, as in the 2018 Data Science Bowl",
+    "aji": "aggregated Jaccard index: best match of each true object, missed and spurious objects added below; "
+    + _NO_OBJECT,
+    "ap": f"TP / (TP + FP + FN) of the objects, a match being an IoU above the named percentage; {_NO_OBJECT}",
+    "mean_ap": f"mean of ap over IoU 0.5, 0.55 and on to 0.95, as in the 2018 Data Science Bowl; {_NO_OBJECT}",
 }
 RULES: dict[str, str] = {
     "mean": "over the cases, each counted once, whatever its size; voxels of different cases are never pooled",
@@ -46,10 +48,12 @@ RULES: dict[str, str] = {
     "for the number of comparisons",
 }
 """How single numbers become summaries."""
+DISTANCES = ("hd", "hd95", "assd")
+"""The measures that are infinite where exactly one mask is empty."""
 _HIGHER = ("dice", "iou", "precision", "recall", "specificity", "nsd", "boundary_f1", "foreground_dice", "mean_iou")
 _SIGNS = {
     **dict.fromkeys((*_HIGHER, "pixel_accuracy", "aji", "ap", "mean_ap"), 1),
-    **dict.fromkeys(("hd", "hd95", "assd"), -1),
+    **dict.fromkeys(DISTANCES, -1),
 }
 
 
@@ -59,8 +63,8 @@ def define(column: str) -> str:
     Raises:
         ConfigError: as `base_measure`.
 
-    >>> define("label_volume_ml"), define("mean_ap")
-    ('true volume', 'mean of ap over IoU 0.5, 0.55 and on to 0.95, as in the 2018 Data Science Bowl')
+    >>> define("label_volume_ml"), define("specificity")
+    ('true volume', 'TN / (TN + FP), per case and class; 1 if no voxel is outside the label')
     """
     return DEFINITIONS[base_measure(column)]
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from ushape.core.errors import ConfigError, ShapeError
+from ushape.measure.overlap import Empty, find_empty
 
 DSB_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -18,7 +19,7 @@ DSB_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 class InstanceScores:
     """How the objects of one case were found.
 
-    If neither mask has an object, all scores are 1; if one has none, they are 0.
+    If neither mask has an object, all scores are 1, which means leave out; if one has none, they are 0.
 
     Attributes:
         predicted: number of predicted objects.
@@ -33,6 +34,11 @@ class InstanceScores:
     thresholds: tuple[float, ...]
     precisions: tuple[float, ...]
     aji: float
+
+    @property
+    def empty(self) -> Empty:
+        """Which of the masks has no object."""
+        return find_empty(self.predicted, self.true)
 
     @property
     def mean_ap(self) -> float:

@@ -44,13 +44,7 @@ class Overlap:
     @property
     def empty(self) -> Empty:
         """Which of the two masks lack the class."""
-        table: dict[tuple[bool, bool], Empty] = {
-            (False, False): "none",
-            (True, False): "prediction",
-            (False, True): "label",
-            (True, True): "both",
-        }
-        return table[self.prediction_voxels == 0, self.label_voxels == 0]
+        return find_empty(self.prediction_voxels, self.label_voxels)
 
     @property
     def dice(self) -> float:
@@ -109,6 +103,21 @@ def confusion_matrix(
         pairs = true.astype(np.intp) * classes + predicted.astype(np.intp)
         counts += np.bincount(pairs.ravel(), minlength=counts.size)
     return counts.reshape(classes, classes)
+
+
+def find_empty(predicted: int, true: int) -> Empty:
+    """Say which of two masks is empty, from how many voxels or objects they hold.
+
+    >>> find_empty(0, 3), find_empty(0, 0)
+    ('prediction', 'both')
+    """
+    table: dict[tuple[bool, bool], Empty] = {
+        (False, False): "none",
+        (True, False): "prediction",
+        (False, True): "label",
+        (True, True): "both",
+    }
+    return table[predicted == 0, true == 0]
 
 
 def count_overlaps(prediction: Mask, label: Mask, classes: int) -> tuple[Overlap, ...]:

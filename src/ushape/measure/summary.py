@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ushape.core.events import count
+from ushape.measure.definitions import DISTANCES, base_measure
+from ushape.measure.overlap import Empty
 from ushape.measure.table import CaseScores, class_means, class_values, mean_foreground_dice
 
 WHOLE_CASE = "all"
@@ -27,7 +30,7 @@ class MeasureSummary:
         low: lower end of the 95 % bootstrap interval of the mean; nan if there are fewer than five.
         high: upper end.
         cases: how many cases the mean is over.
-        both_empty: cases left out because neither mask has the class.
+        both_empty: cases left out because neither mask has the class (or, for measures of objects, any object).
         one_empty: cases in which exactly one mask has it; distances are infinite there, and left out too.
     """
 
@@ -40,6 +43,11 @@ class MeasureSummary:
     cases: int
     both_empty: int = 0
     one_empty: int = 0
+
+    @property
+    def infinite(self) -> int:
+        """How many infinite distances the mean leaves out."""
+        return self.one_empty if base_measure(self.measure) in DISTANCES else 0
 
 
 @dataclass(frozen=True)
@@ -87,16 +95,16 @@ class ScoreTable:
 
     def _summarise_classes(self, measure: str, seed: int) -> list[MeasureSummary]:
         collected = class_values(self.cases, measure).items()
-        return [_summarise(name, measure, values, seed, self._count_empty(name)) for name, values in collected]
+        return [_summarise(name, measure, values, seed, self._count_empty(name, measure)) for name, values in collected]
 
     def _summarise_cases(self, measure: str, seed: int) -> MeasureSummary:
-        values = [case.measures().get(measure, math.nan) for case in self.cases]
-        return _summarise(WHOLE_CASE, measure, [value for value in values if math.isfinite(value)], seed, (0, 0))
+        values = [case.measures().get(measure, math.nan) for case in self.cases if case.empty(measure) != "both"]
+        known = [value for value in values if math.isfinite(value)]
+        return _summarise(WHOLE_CASE, measure, known, seed, _count([case.empty(measure) for case in self.cases]))
 
-    def _count_empty(self, name: str) -> tuple[int, int]:
-        states = [one.overlap.empty for case in self.cases for one in case.classes if one.name == name]
-        both, neither = states.count("both"), states.count("none")
-        return both, len(states) - both - neither
+    def _count_empty(self, name: str, measure: str) -> tuple[int, int]:
+        found = [one for case in self.cases for one in case.classes if one.name == name]
+        return _count([one.overlap.empty for one in found if measure in one.measures()])
 
 
 def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
@@ -117,6 +125,32 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
     tail = (1 - _CONFIDENCE) / 2
     low, high = np.quantile(np.asarray(values)[picks].mean(axis=1), (tail, 1 - tail))
     return float(low), float(high)
+
+
+def explain_left_out(summaries: Iterable[MeasureSummary]) -> list[str]:
+    """Say in a sentence for each class what its means leave out; none where they leave out nothing.
+
+    >>> hd95 = MeasureSummary("liver", "hd95_mm", 0.0, 0.0, 0.0, 0.0, cases=3, both_empty=1, one_empty=2)
+    >>> explain_left_out([hd95])
+    ['liver: left out of means: 1 case without it in either mask; the infinite distances of 2 cases (one mask empty)']
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for one in summaries:
+        both, infinite = found.get(one.class_name, (0, 0))
+        found[one.class_name] = (max(both, one.both_empty), max(infinite, one.infinite))
+    return [_explain_class(name, *counts) for name, counts in found.items() if any(counts)]
+
+
+def _explain_class(name: str, both_empty: int, infinite: int) -> str:
+    who, what = ("objects", "any") if name == WHOLE_CASE else (name, "it")
+    parts = [f"{count(both_empty, 'case')} without {what} in either mask"] if both_empty else []
+    parts += [f"the infinite distances of {count(infinite, 'case')} (one mask empty)"] if infinite else []
+    return f"{who}: left out of means: {'; '.join(parts)}"
+
+
+def _count(states: Sequence[Empty]) -> tuple[int, int]:
+    both, neither = states.count("both"), states.count("none")
+    return both, len(states) - both - neither
 
 
 def _summarise(name: str, measure: str, values: list[float], seed: int, empty: tuple[int, int]) -> MeasureSummary:

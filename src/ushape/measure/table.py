@@ -15,7 +15,7 @@ from ushape.core.config import unknown
 from ushape.core.errors import ConfigError, DataError, ShapeError
 from ushape.core.labels import IGNORE
 from ushape.measure.instances import InstanceScores, score_instances
-from ushape.measure.overlap import Mask, Overlap, check_grid, count_overlaps
+from ushape.measure.overlap import Empty, Mask, Overlap, check_grid, count_overlaps
 from ushape.measure.surface import SurfaceScores, Tolerances, Unit, bounding_box, score_surface
 
 _SIZES: dict[tuple[str, int], tuple[str, float]] = {
@@ -108,6 +108,11 @@ class CaseScores:
             "pixel_accuracy": self.pixel_accuracy,
             **(self.instances.measures() if self.instances else {}),
         }
+
+    def empty(self, measure: str) -> Empty:
+        """Say which mask has no object, for a measure of objects; "none" for the others."""
+        is_of_objects = self.instances is not None and measure in self.instances.measures()
+        return self.instances.empty if self.instances and is_of_objects else "none"
 
 
 def score_case(

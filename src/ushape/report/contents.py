@@ -34,6 +34,7 @@ class Aggregate:
         measure: the column it was made from: "dice", "hd95_mm".
         low: lower end of the interval; NaN where there are too few cases for one.
         cases: how many cases the mean is over; those without the class are not among them.
+        infinite: how many infinite distances it leaves out.
     """
 
     class_name: str
@@ -42,6 +43,7 @@ class Aggregate:
     low: float
     high: float
     cases: int
+    infinite: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,9 @@ class ReportData:
         curves: rows of metrics.csv: step, epoch, train_loss, val_dice, lr, seconds; a cell may be empty.
         gradients: a row per layer, of the last step looked at: layer, norm, zeros, weights, change, dead, fault.
         classes: names, the background first.
-        scores: one row per case and class: case, class, dice, and whatever else was measured.
+        scores: one row per case and class: case, class, dice, and whatever else was measured; no measure where neither
+            mask has the class.
+        left_out: sentences on what the aggregates leave out.
         environment: versions and machine, as text.
         next_steps: command lines; a line that starts with "#" explains the one after it.
         definitions: measure to its definition; the keys are columns of `scores`.
@@ -129,6 +133,7 @@ class ReportData:
     classes: Sequence[str] = ("background", "foreground")
     scores: Sequence[Row] = ()
     aggregates: Sequence[Aggregate] = ()
+    left_out: Sequence[str] = ()
     overlays: Sequence[Overlay] = ()
     baseline: Baseline | None = None
     versus: Versus | None = None

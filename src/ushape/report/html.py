@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ushape.core.files import write_text
+from ushape.measure.summary import WHOLE_CASE
 from ushape.report.contents import (
     Aggregate,
     ReportData,
@@ -31,7 +32,7 @@ from ushape.report.plots import (
     share_limits,
     size_limits,
 )
-from ushape.report.tables import MOST_ROWS, measure_columns, show_cases, show_classes, show_differences
+from ushape.report.tables import MOST_ROWS, measure_columns, show_cases, show_classes, show_differences, show_objects
 from ushape.report.words import (
     explain_scores,
     explain_versus,
@@ -134,16 +135,20 @@ def _versus(data: ReportData) -> Section:
 
 def _classes(data: ReportData) -> Section:
     absent = "No class has a score."
-    body = show_classes(data.aggregates, data.definitions) if data.aggregates else None
-    note = tag("p", "Means over the cases; below each its 95 % interval, from five cases on.", class_="note")
-    return Section("classes", "Scores per class", join([body, note]) if body else None, absent)
+    objects = [item for item in data.aggregates if item.class_name == WHOLE_CASE]
+    classes = [item for item in data.aggregates if item.class_name != WHOLE_CASE]
+    tables = [show_classes(classes, data.definitions)] if classes else []
+    tables += [show_objects(objects, data.definitions)] if objects else []
+    notes = ["Means over the cases; below each its 95 % interval, from five cases on.", *data.left_out]
+    body = join([*tables, paragraphs(notes, class_="note")]) if tables else None
+    return Section("classes", "Scores per class", body, absent)
 
 
 def _cases(data: ReportData) -> Section:
     title, absent = "Scores per case", "No case has a score."
     if not data.scores:
         return Section("cases", title, None, absent)
-    note = "The worst cases come first. A dash: the class is in neither truth nor prediction, so there is no score."
+    note = "The worst cases come first. A dash: the class is in neither truth nor prediction, and means leave it out."
     if len(data.scores) > MOST_ROWS:
         note += f" Shown are the first {MOST_ROWS} of {len(data.scores):,} rows."
     body = join([tag("p", note, class_="note"), tag("div", show_cases(data.scores, data.definitions), class_="tall")])

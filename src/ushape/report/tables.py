@@ -21,16 +21,31 @@ def show_classes(aggregates: Sequence[Aggregate], definitions: Mapping[str, str]
     found = {(item.class_name, item.measure): item for item in aggregates}
     head = [
         tag("th", "class"),
-        *(_heading(measure, definitions) for measure in measures),
         tag("th", "cases", class_="number"),
+        *(_heading(measure, definitions) for measure in measures),
     ]
     lines = []
     for name in dict.fromkeys(item.class_name for item in aggregates):
         items = [found.get((name, measure)) for measure in measures]
         cases = max(item.cases for item in items if item is not None)
         cells = [_aggregate_cell(item) for item in items]
-        lines.append(tag("tr", tag("th", name, scope="row"), *cells, tag("td", f"{cases:,}", class_="number")))
-    return table(head, lines, caption="Scores per class")
+        lines.append(tag("tr", tag("th", name, scope="row"), tag("td", f"{cases:,}", class_="number"), *cells))
+    return tag("div", table(head, lines, caption="Scores per class"), class_="narrow")
+
+
+def show_objects(aggregates: Sequence[Aggregate], definitions: Mapping[str, str]) -> Html:
+    """Set one line per measure of objects: its mean, its interval below, and over how many cases."""
+    head = [tag("th", "measure"), *(tag("th", name, class_="number") for name in ("mean", "cases"))]
+    lines = [
+        tag(
+            "tr",
+            tag("th", _named(item.measure, definitions), scope="row"),
+            _aggregate_cell(item),
+            tag("td", f"{item.cases:,}", class_="number"),
+        )
+        for item in aggregates
+    ]
+    return table(head, lines, caption="Scores of objects")
 
 
 def show_cases(scores: Sequence[Row], definitions: Mapping[str, str]) -> Html:
@@ -97,7 +112,8 @@ def _aggregate_cell(item: Aggregate | None) -> Html:
     if item is None:
         return tag("td", format_number(math.nan), class_="number")
     interval = tag("small", format_interval(item.low, item.high))
-    return tag("td", format_number(item.mean), interval, class_="number")
+    of = f" ({item.cases} of {item.cases + item.infinite})" if item.infinite else ""
+    return tag("td", f"{format_number(item.mean)}{of}", interval, class_="number")
 
 
 def _heading(measure: str, definitions: Mapping[str, str]) -> Html:

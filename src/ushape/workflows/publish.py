@@ -9,7 +9,7 @@ from pathlib import Path
 from ushape.core.files import write_json, write_text
 from ushape.measure.definitions import base_measure, define_all
 from ushape.measure.formats import Row, case_rows, class_rows, comparison_rows, csv_text, to_json, to_nnunet
-from ushape.measure.summary import WHOLE_CASE, ScoreTable
+from ushape.measure.summary import WHOLE_CASE, MeasureSummary, ScoreTable, explain_left_out
 from ushape.measure.table import CaseScores
 from ushape.report.contents import Aggregate, Baseline, Overlay, ReportData, Setting, Versus, notable_cases
 from ushape.report.html import write_report
@@ -62,6 +62,7 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
     dice = {case.case_name: case.foreground_dice for case in table.cases}
     drawn = [draw(name, caption, dice[name]) for name, caption in notable_cases(rows).items()]
     measures = [name for name in (*table.class_measures, *table.case_measures) if _is_shown(name)]
+    means = _shown_means(table, measures)
     return ReportData(
         title=story.title,
         summary=story.summary,
@@ -70,7 +71,11 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
         gradients=story.gradients,
         classes=classes,
         scores=rows,
-        aggregates=_aggregates(table, measures),
+        aggregates=[
+            Aggregate(one.class_name, one.measure, one.mean, one.low, one.high, one.cases, one.infinite)
+            for one in means
+        ],
+        left_out=explain_left_out(means),
         overlays=[overlay for overlay in drawn if overlay is not None],
         baseline=story.baseline,
         versus=story.versus,
@@ -81,19 +86,20 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
 
 
 def _rows(case: CaseScores) -> list[Row]:
-    """Return a row for each foreground class; what was measured of all objects stands in each."""
-    objects = {name: value for name, value in case.measures().items() if name in OBJECTS}
-    rows = [{"case": case.case_name, "class": one.name, **one.measures(), **objects} for one in case.foreground]
+    """Return a row for each foreground class, without measures of what neither mask has; objects' stand in each."""
+    found = case.measures().items()
+    objects = {name: value for name, value in found if name in OBJECTS and case.empty(name) != "both"}
+    measured = [one.measures() if one.overlap.empty != "both" else {} for one in case.foreground]
+    rows = [
+        {"case": case.case_name, "class": one.name, **measures, **objects}
+        for one, measures in zip(case.foreground, measured, strict=True)
+    ]
     return [{key: value for key, value in row.items() if key in ("case", "class") or _is_shown(key)} for row in rows]
 
 
-def _aggregates(table: ScoreTable, measures: Sequence[str]) -> list[Aggregate]:
+def _shown_means(table: ScoreTable, measures: Sequence[str]) -> list[MeasureSummary]:
     foreground = {one.name for case in table.cases for one in case.foreground}
-    return [
-        Aggregate(one.class_name, one.measure, one.mean, one.low, one.high, one.cases)
-        for one in table.summaries()
-        if one.measure in measures and one.class_name in (WHOLE_CASE, *foreground)
-    ]
+    return [one for one in table.summaries() if one.measure in measures and one.class_name in (WHOLE_CASE, *foreground)]
 
 
 def _is_shown(column: str) -> bool:
