@@ -154,3 +154,9 @@ def test_rules_are_read_as_they_are_written_on_a_command_line() -> None:
 def test_a_rule_that_does_not_exist_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_rules(text)
+
+
+@pytest.mark.parametrize("text", ["auto,fill_holes", "largest, none"])
+def test_auto_and_none_stand_alone(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--postprocess .*: expected (auto|none) alone, got rules beside it"):
+        parse_rules(text)

@@ -76,6 +76,15 @@ def test_a_threshold_for_three_classes_is_refused() -> None:
         decide(np.full((3, 4), 1 / 3, dtype=np.float32), 0.5)
 
 
+def test_a_threshold_that_cannot_be_is_refused_before_there_is_an_image() -> None:
+    assert PredictConfig().spread_threshold(0.7, 2) == 0.7
+    assert PredictConfig(threshold=(0.5, 0.5)).spread_threshold(0.7, 3) == (0.7, 0.7)
+    with pytest.raises(ConfigError, match=r"predict\.threshold: expected two classes, got 3; leave --threshold out"):
+        PredictConfig().spread_threshold(0.7, 3)
+    with pytest.raises(ConfigError, match=r"predict\.threshold: expected a number between 0 and 1, got 1\.5"):
+        PredictConfig().spread_threshold(1.5, 2)
+
+
 @pytest.mark.parametrize("threshold", [0, 1, -0.2, "most"])
 def test_a_threshold_outside_of_0_to_1_is_refused(threshold: object) -> None:
     with pytest.raises(ConfigError, match=r"predict\.threshold"):

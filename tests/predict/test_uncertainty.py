@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.predict.test_slabs import GEOMETRY, Position, noise
 
 from ushape.core.case import Case, Geometry
-from ushape.predict.compose import Ensemble, Mirrored, normal_entropy
+from ushape.predict.compose import Ensemble, Mirrored, is_averaged, normal_entropy
 from ushape.predict.engines import Engine
 from ushape.predict.predictor import PredictConfig, predict_case, predict_uncertainty
 from ushape.predict.windows import WindowConfig
@@ -36,8 +36,8 @@ def predict(engine: Engine, window: int = 64, space: tuple[int, int] = (20, 30))
     return prediction.uncertainty
 
 
-def test_one_certain_network_is_neither_unsure_nor_in_disagreement() -> None:
-    np.testing.assert_allclose(predict(Sure(1)), 0, atol=1e-6)
+def test_one_certain_network_is_not_unsure_and_has_nothing_to_disagree_with() -> None:
+    np.testing.assert_allclose(predict(Sure(1)), np.zeros((1, 20, 30)), atol=1e-6)
 
 
 def test_two_certain_networks_that_contradict_each_other_disagree_wholly() -> None:
@@ -63,9 +63,9 @@ def test_probabilities_and_label_are_those_without_uncertainty(engine: Engine) -
     np.testing.assert_allclose(unsure.probabilities, plain.probabilities, atol=1e-6)
     np.testing.assert_array_equal(unsure.label, plain.label)
     assert unsure.uncertainty is not None
-    assert unsure.uncertainty.shape == (2, *case.space)
+    assert unsure.uncertainty.shape == (1 + is_averaged(engine), *case.space)
     assert (unsure.uncertainty >= 0).all()
-    assert (unsure.uncertainty[1] <= unsure.uncertainty[0] + 1e-6).all()
+    assert (unsure.uncertainty[-1] <= unsure.uncertainty[0] + 1e-6).all()
 
 
 @given(st.integers(2, 6), st.integers(0, 1000))

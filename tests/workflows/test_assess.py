@@ -1,6 +1,7 @@
 """Predictions against the truth: the right pairs, the right classes, and a report."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,8 @@ import torch
 from PIL import Image
 from tests.io.volumes import save_nifti, volume
 
-from ushape.cli.tables import show_evaluation
 from ushape.core.case import Geometry
-from ushape.core.errors import DataError
+from ushape.core.errors import ConfigError, DataError
 from ushape.core.files import read_csv, read_json
 from ushape.core.labels import Labels
 from ushape.core.model_file import ModelHeader, write_model
@@ -25,6 +25,7 @@ from ushape.nets.config import UNetConfig
 from ushape.plan.data import DataConfig
 from ushape.plan.recipe import Recipe, to_toml
 from ushape.workflows.api import evaluate
+from ushape.workflows.assess import MERGED
 from ushape.workflows.baseline import threshold_baseline
 from ushape.workflows.evaluate import EvaluateRequest, Evaluation, evaluate_folder
 from ushape.workflows.judge import Measuring
@@ -62,8 +63,10 @@ def test_a_folder_of_masks_is_truth_enough(blobs: Path, tmp_path: Path) -> None:
 
 
 def test_another_number_for_the_foreground_is_a_mistake_until_merged(blobs: Path, tmp_path: Path) -> None:
-    predictions = copy_masks(blobs, tmp_path / "masks", {255: 1})
-    with pytest.raises(DataError, match=r"expected label values \[0, 255\] as in .*, got also 1; use --foreground"):
+    predictions = copy_masks(blobs, tmp_path / "masks")
+    Image.fromarray(read_mask(predictions / "case2.png") // 255).save(predictions / "case2.png")
+    reason = r"masks/case2\.png: expected label values \[0, 255\] as in .*blobs/masks, got also 1; use --foreground"
+    with pytest.raises(DataError, match=reason):
         evaluate(predictions, blobs)
     assert evaluate(predictions, blobs, foreground=True).foreground_dice == 1
 
@@ -75,9 +78,12 @@ def test_a_class_that_only_the_predictions_have_counts_against_them(blobs: Path,
     mask = read_mask(predictions / "case0.png")
     mask[:4] = 3
     Image.fromarray(mask).save(predictions / "case0.png")
-    scores = evaluate(predictions, blobs)
-    assert "class_3" in {row.class_name for row in scores.summaries()}
-    assert scores.foreground_dice < 1
+    found = evaluate_folder(EvaluateRequest(predictions, blobs))
+    assert "class_3" in {row.class_name for row in found.table.summaries()}
+    assert found.table.foreground_dice < 1
+    (warning,) = found.warnings
+    assert re.search(r"masks/case0\.png: expected label values \[0, 1, 2\] as in .*blobs/masks, got also 3", warning)
+    assert evaluate_folder(EvaluateRequest(blobs / "masks", blobs)).warnings == ()
 
 
 def test_predictions_of_another_size_are_told(blobs: Path, tmp_path: Path) -> None:
@@ -141,6 +147,10 @@ def test_classes_are_named_by_the_data_set_the_truth_lies_in_or_by_a_model(two_c
     write_model(model, {"a": torch.zeros(1)}, ModelHeader(recipe=to_toml(recipe, {})))
     by_model = EvaluateRequest(two_classes, two_classes, model=tmp_path / "run")
     assert names_of(evaluate_folder(by_model)) == {"background", "head", "tail"}
+    merged = recipe.model_copy(update={"data": DataConfig(labels=Labels(merge="foreground"))})
+    write_model(tmp_path / "merged.safetensors", {"a": torch.zeros(1)}, ModelHeader(recipe=to_toml(merged, {})))
+    found = evaluate_folder(EvaluateRequest(two_classes, two_classes, model=tmp_path / "merged.safetensors"))
+    assert found.warnings == (MERGED,)
     table = {"labels": {"0": "background", "1": "Anterior", "2": "Posterior"}, "training": []}
     (two_classes.parent / "dataset.json").write_text(json.dumps(table))
     assert names_of(evaluate_folder(EvaluateRequest(two_classes, two_classes))) == {
@@ -237,44 +247,15 @@ def test_the_worst_case_comes_first_in_every_file(blobs: Path, tmp_path: Path) -
     assert data["cases"][0]["case"] == data["classes"][0]["case"] == "case3"
 
 
-@pytest.fixture
-def hits_and_misses(tmp_path: Path) -> EvaluateRequest:
-    """Three perfect masks, two wholly missed, and one where there is nothing to find and nothing found."""
-    square = np.zeros((12, 12), dtype=np.uint8)
-    square[2:6, 3:7] = 1
-    nothing = np.zeros_like(square)
-    for number, (guess, truth) in enumerate([(square, square)] * 3 + [(nothing, square)] * 2 + [(nothing, nothing)]):
-        write_mask(tmp_path / "m" / f"{number}.png", guess)
-        write_mask(tmp_path / "t" / f"{number}.png", truth)
-    return EvaluateRequest(tmp_path / "m", tmp_path / "t", tmp_path / "out", measuring=Measuring(instances=True))
-
-
-def test_misses_and_empty_cases_are_told_beside_every_mean(
-    hits_and_misses: EvaluateRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    show_evaluation(hits_and_misses, evaluate_folder(hits_and_misses))
-    said, page = capsys.readouterr().out, (hits_and_misses.output or Path()).joinpath("report.html").read_text()
-    assert "0.000 (3 of 5)" in " ".join(said.split())
-    assert '<td class="number">0.000 (3 of 5)<small>no interval' in page
-    left_out = "1 case without it in either mask; the infinite distances of 2 cases (one mask empty)"
-    for text in (said, page):
-        assert f"foreground: left out of means: {left_out}" in " ".join(text.split())
-        assert "objects: left out of means: 1 case without any in either mask" in text
-    for text in ("mean Dice of 5 cases", "The 5 cases reach from 0.000 to 1.000", "foreground (5)", "foreground (3)"):
-        assert text in page
-    assert re.search(r"<th>5</th><td>foreground</td>(<td class=\"number\">-</td>)+</tr>", page)
-    assert re.search(r"aji +0\.600 \[0\.\d+, 1\.000\] +5\n", said)
-
-
 def test_a_tolerance_stands_in_the_name_of_its_column(blobs: Path, tmp_path: Path) -> None:
     measuring = Measuring(tolerance=3.0, boundary_tolerance=0.5)
     found = evaluate_folder(EvaluateRequest(copy_masks(blobs, tmp_path / "masks"), blobs, measuring=measuring))
     assert {"nsd_3px", "boundary_f1_0.5px"} <= set(found.table.class_measures)
 
 
-@pytest.mark.parametrize("made", [{"tolerance": -1.0}, {"boundary_tolerance": float("nan")}, {"components": True}])
+@pytest.mark.parametrize("made", [{"tolerance": -1.0}, {"boundary_tolerance": math.nan}, {"components": True}])
 def test_measuring_that_makes_no_sense_is_refused(made: dict[str, float]) -> None:
-    with pytest.raises(DataError, match="expected"):
+    with pytest.raises(ConfigError, match=r"^--[a-z-]+: expected"):
         Measuring(**made)
 
 

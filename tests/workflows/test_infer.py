@@ -269,7 +269,7 @@ def test_the_label_is_the_same_without_the_probabilities(model: Model) -> None:
 
 
 def test_an_impossible_threshold_is_refused(model_file: Path) -> None:
-    with pytest.raises(ConfigError, match=r"predict\.threshold: input should be 'argmax' or less than 1 .*got 2\.0"):
+    with pytest.raises(ConfigError, match=r"predict\.threshold: expected a number between 0 and 1, got 2\.0"):
         load(model_file, threshold=2.0)
 
 

@@ -50,6 +50,8 @@ def evaluate(
     measuring = Measuring(foreground, instances, components, tolerance, boundary)
     request = EvaluateRequest(predictions, truth, output, against, measuring, model, only_predicted)
     found = evaluate_folder(request)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if as_json:
         print_json(to_json(found.table, found.comparison))
         return

@@ -42,14 +42,18 @@ def predict(
     threshold: Annotated[float | None, Flag(help="Probability from which a pixel is foreground.")] = None,
     overlays: Annotated[bool, Flag("--overlays", help="Also draw each mask on its image.")] = False,
     probabilities: Annotated[bool, Flag("--probabilities", help="Also write the probability of every class.")] = False,
-    uncertainty: Annotated[bool, Flag("--uncertainty", help="Also write entropy and disagreement.")] = False,
+    uncertainty: Annotated[
+        bool, Flag("--uncertainty", help="Also write entropy; with --mirror or --with also disagreement.")
+    ] = False,
     instances: Annotated[
         InstanceMethod, Flag(help="Also number objects: all that touches is one (components), or split (watershed).")
     ] = InstanceMethod.NONE,
     postprocess: Annotated[
         str, Flag(help="auto: as training chose; none; or largest, fill_holes, min_size=30mm, smooth=1.5, with commas.")
     ] = "auto",
-    skip_existing: Annotated[bool, Flag("--skip-existing", help="Leave finished images alone.")] = False,
+    skip_existing: Annotated[
+        bool, Flag("--skip-existing", help="Leave images alone of which all that is wanted is there.")
+    ] = False,
     axes: Annotated[str | None, Flag(help="Axes of TIFFs that do not say, as ZYX; else as trained.")] = None,
     series: Annotated[str, Flag(help="Which DICOM series, by UID, its end, or a part of its description.")] = "",
     ending: Annotated[str, Flag("--format", help=FORMATS)] = "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -51,9 +51,11 @@ def score_table(table: ScoreTable, shown: Sequence[MeasureSummary]) -> Table:
     for one in shown:
         rows.setdefault(one.class_name, []).append(one)
     title = f"mean foreground Dice {table.foreground_dice:.4f}, {count(len(table.cases), 'case')}"
-    drawn = _start(title, ("class", "cases", *columns))
+    drawn = _start(
+        title, ("class", "cases", *columns), whole={"class", *(one.measure for one in shown if one.infinite)}
+    )
     for name, row in rows.items():
-        drawn.add_row(name, str(max(one.cases for one in row)), *map(format_summary, row))
+        drawn.add_row(name, str(max(one.cases for one in row)), *(format_summary(one, "\n") for one in row))
     return drawn
 
 
@@ -91,10 +93,11 @@ def _is_shown(column: str) -> bool:
     return base_measure(column) in SHOWN or column in OBJECTS
 
 
-def _start(title: str, columns: tuple[str, ...]) -> Table:
+def _start(title: str, columns: tuple[str, ...], *, whole: Container[str] = ()) -> Table:
+    """Begin a table; the lines of `whole` columns stay whole where the terminal is narrow."""
     drawn = Table(title=title, title_justify="left", box=None)
     for number, name in enumerate(columns):
-        drawn.add_column(name, justify="right" if number else "left")
+        drawn.add_column(name, justify="right" if number else "left", no_wrap=name in whole)
     return drawn
 
 
@@ -103,14 +106,15 @@ def _difference_cells(one: PairedDifference) -> tuple[str, ...]:
     return (one.class_name, one.measure, *means, f"{one.better}/{one.worse}", f"{one.p_value:.2g}", str(one.cases))
 
 
-def format_summary(one: MeasureSummary) -> str:
+def format_summary(one: MeasureSummary, before_interval: str = " ") -> str:
     """Write a mean with its interval, and over how many cases it is where infinite distances are left out.
 
     >>> format_summary(MeasureSummary("liver", "hd95_mm", 0.0, 0.0, math.nan, math.nan, cases=3, one_empty=2))
     '0.000 (3 of 5)'
     """
     mean, *interval = format_mean(one.mean, one.low, one.high).split(" ", 1)
-    return " ".join((mean, *([f"({one.cases} of {one.cases + one.infinite})"] if one.infinite else []), *interval))
+    of = f" ({one.cases} of {one.cases + one.infinite})" if one.infinite else ""
+    return before_interval.join([mean + of, *interval])
 
 
 def format_mean(mean: float, low: float, high: float) -> str:

@@ -179,15 +179,15 @@ class Prediction:
     Attributes:
         label: (*space) class indices, or (foreground, *space) bool for multilabel.
         probabilities: (classes, *space) in [0, 1], the background's included, or None if they were not asked for.
-        uncertainty: (2, *space) in [0, 1], or None: the entropy of the probabilities, and by how much it exceeds the
-            mean entropy of the passes they are the mean of, which is how far mirrors and members disagree.
+        uncertainty: (1 or 2, *space) in [0, 1], or None: the entropy of the probabilities; with mirrors or members also
+            by how much it exceeds the mean entropy of the passes they are the mean of: how far these disagree.
     """
 
     name: str
     label: Integer[ndarray, "*space"] | Bool[ndarray, "foreground *space"]
     geometry: Geometry
     probabilities: Float[ndarray, "classes *space"] | None = None
-    uncertainty: Float[ndarray, "two *space"] | None = None
+    uncertainty: Float[ndarray, "measures *space"] | None = None
 
 
 def image_in_memory(case: Case) -> ndarray:

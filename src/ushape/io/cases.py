@@ -116,6 +116,7 @@ def fit_channels(
     if (channels, len(image), image.ndim) == (1, 3, 3):
         raise DataError(f"{where}: expected a gray image, got one in colours; convert it to gray, or leave it out")
     got = f"{len(image)} different ones" if len(image) > 1 else "1"
+    got = f"a volume ({show_space(image.shape[1:])}) of {got}" if image.ndim == 4 else got
     raise DataError(
         f"{where}: expected {channels} channel{'s' * (channels > 1)}, got {got}; convert the image, or leave it out"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class LabelFacts:
     def kind(self) -> Kind:
         """What the values look like.
 
-        "empty": nothing but 0. "grays": black, white and a tail between, as smoothing or JPEG leaves them.
+            "empty": nothing but 0. "grays": black, white and a tail between, as smoothing or JPEG leaves them.
         "instances": more than `MAX_CLASSES` values, or files that each count 1..k to a k of their own. Else "classes".
         """
         if not any(self.values):
@@ -138,7 +139,9 @@ def count_overlapping(label: AnyLabel) -> list[int]:
     return [label[0].size, label[0].size - covered, *(int(np.count_nonzero(mask)) for mask in label)]
 
 
-def guess_labels(facts: LabelFacts, *, foreground: bool = False, ignore: Ignore | None = None) -> Labels:
+def guess_labels(
+    facts: LabelFacts, *, foreground: bool = False, ignore: Ignore | None = None, where: str = "masks"
+) -> Labels:
     """Propose classes for the values that were found: one per value, 0 the background even if it never occurs.
 
     Beside classes that are numbered 1, 2 and on without a gap, a lone 255 is ignored, as in PASCAL VOC.
@@ -146,6 +149,7 @@ def guess_labels(facts: LabelFacts, *, foreground: bool = False, ignore: Ignore 
     Args:
         foreground: make every value above 0 one class. It keeps its value if there is only one, else becomes 255.
         ignore: the value that is no class, "none" if each is one; None to guess that too.
+        where: the folder, for messages.
     Raises:
         DataError: there is no foreground, a value is negative, or the values are no classes (see `LabelFacts.kind`).
 
@@ -154,11 +158,11 @@ def guess_labels(facts: LabelFacts, *, foreground: bool = False, ignore: Ignore 
     """
     refuse = _REFUSALS.get(facts.kind)
     if refuse and not (foreground and facts.kind == "instances"):
-        raise DataError(refuse.format(count=len(facts.values), files=name_some(facts.by_file, 3)))
+        raise DataError(f"{where}: {refuse.format(count=len(facts.values), files=name_some(facts.by_file, 3))}")
     if facts.values[0] < 0:
         files = name_some((name for name, values in facts.by_file.items() if values[0] < 0), 3)
         raise DataError(
-            f"masks: expected label values from 0, got {facts.values[0]} in {files}; number the classes from 0"
+            f"{where}: expected label values from 0, got {facts.values[0]} in {files}; number the classes from 0"
         )
     found = tuple(value for value in facts.values if value)
     if ignore is None:
@@ -166,7 +170,7 @@ def guess_labels(facts: LabelFacts, *, foreground: bool = False, ignore: Ignore 
         ignore = _VOID if is_void else "none"
     classes = tuple(value for value in found if value != ignore)
     if not classes:
-        raise DataError(f"masks: expected some foreground, got only 0 and {ignore}, which is ignored; ignore another")
+        raise DataError(f"{where}: expected some foreground, got only 0 and {ignore}, which is ignored; ignore another")
     if foreground:
         several = 255 if ignore != 255 else 1
         return Labels(values=(0, classes[0] if len(classes) == 1 else several), merge="foreground", ignore=ignore)
@@ -187,30 +191,67 @@ def may_be_void(labels: Labels) -> bool:
     return top == _VOID and top - others[-1] > 3 * widest
 
 
-def common_labels(predicted: Sequence[Path], true: Sequence[Path], *, foreground: bool) -> Labels:
+def common_labels(
+    predicted: Sequence[Path], true: Sequence[Path], *, foreground: bool
+) -> tuple[Labels, tuple[str, ...]]:
     """Guess the classes from the truth; of several, some may be in the predictions only.
 
+    Returns:
+        The classes, and warnings of values that stand where nothing else has them.
     Raises:
-        DataError: a single foreground value is another one in the predictions.
+        DataError: the truth holds no classes; or a single foreground value is another one in the predictions.
     """
     found, known = describe_labels(predicted), describe_labels(true)
-    labels = guess_labels(known, foreground=foreground)  # refuses instance maps, and says how to score them
-    strange = sorted(set(found.values) - set(known.values) - {0})
-    if strange and not foreground and sum(value > 0 for value in known.values) < 2:
+    where = str(true[0].parent)
+    if known.kind == "instances" and not foreground:
         raise DataError(
-            f"{predicted[0].parent}: expected label values {list(known.values)} as in {true[0]}, got also "
-            f"{', '.join(map(str, strange[:8]))}; use --foreground to score every value above 0 as one class"
+            f"{where}: expected a few label values, got {len(known.values)}: this looks like an instance map, one "
+            f"number per object ({name_some(known.by_file, 3)}); evaluate with --foreground to score all objects as "
+            "one class, or with --instances to count those that were found"
         )
-    if foreground or not strange:
-        return labels
-    return guess_labels(collect_labels({"predicted": found.pixels, "true": known.pixels}))
+    labels = guess_labels(known, foreground=foreground, where=where)
+    strange = set(found.values) - set(known.values) - {0}
+    if foreground:
+        return labels, ()
+    if strange and sum(value > 0 for value in known.values) < 2:
+        raise DataError(
+            f"{_name_files(predicted, found, strange)}: expected label values {list(known.values)} as in {where}, got "
+            f"also {name_some(sorted(strange))}; use --foreground to score every value above 0 as one class"
+        )
+    warnings = _tell_rare(true, known, labels)
+    if strange:
+        each = f"{_name_files(predicted, found, strange)}: expected label values {list(known.values)} as in {where}"
+        warnings += (f"{each}, got also {name_some(sorted(strange))}; each is scored as a class",)
+        both = {str(predicted[0].parent): found.pixels, where: known.pixels}
+        labels = guess_labels(collect_labels(both), where=str(predicted[0].parent))
+    return labels, warnings
+
+
+def _name_files(paths: Sequence[Path], facts: LabelFacts, values: set[int]) -> str:
+    files = zip(paths, facts.by_file.values(), strict=True)
+    return name_some((path for path, found in files if values & set(found)), 3)
+
+
+def _tell_rare(paths: Sequence[Path], facts: LabelFacts, labels: Labels) -> tuple[str, ...]:
+    """Warn of values that only one of three files or more has: they may be slips of the pen."""
+    if len(paths) < 3:
+        return ()
+    counts = Counter(value for values in facts.by_file.values() for value in values)
+    rare = {value for value, files in counts.items() if files == 1 and value not in (0, labels.ignore)}
+    found = {path: sorted(rare & set(values)) for path, values in zip(paths, facts.by_file.values(), strict=True)}
+    return tuple(
+        f"{path}: expected label values that other true masks have, got also {name_some(values)}; each is scored as "
+        "a class: correct the mask if it is a slip"
+        for path, values in found.items()
+        if values
+    )
 
 
 _REFUSALS: dict[str, str] = {
-    "empty": "masks: expected some foreground, got only 0 in every file ({files}); "
+    "empty": "expected some foreground, got only 0 in every file ({files}); "
     "check that the masks were exported with their labels",
-    "grays": "masks: expected a few label values, got {count} grays between black and white (smoothed edges or former "
+    "grays": "expected a few label values, got {count} grays between black and white (smoothed edges or former "
     "JPEG; {files}); threshold the masks at 128 and save them as PNG with 0 and 255",
-    "instances": "masks: expected a few label values, got {count}: this looks like an instance map, one number per "
+    "instances": "expected a few label values, got {count}: this looks like an instance map, one number per "
     "object ({files}); use ushape train --foreground to make all of them one class",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +92,11 @@ class ScoreTable:
         by_class = [one for measure in self.class_measures for one in self._summarise_classes(measure, seed)]
         by_case = [self._summarise_cases(measure, seed) for measure in self.case_measures]
         return (*by_class, *by_case)
+
+    def foreground_summaries(self, measures: Container[str]) -> list[MeasureSummary]:
+        """Summarise some measures, of the foreground classes and of whole cases."""
+        names = {WHOLE_CASE} | {one.name for case in self.cases for one in case.foreground}
+        return [one for one in self.summaries() if one.measure in measures and one.class_name in names]
 
     def _summarise_classes(self, measure: str, seed: int) -> list[MeasureSummary]:
         collected = class_values(self.cases, measure).items()

@@ -64,6 +64,11 @@ def carry_entropy(engine: Engine) -> Engine:
     return WithEntropy(engine)
 
 
+def is_averaged(engine: Engine) -> bool:
+    """Tell whether an engine is a mean over mirror images or over several networks, which may disagree."""
+    return len(engine.engines) > 1 if isinstance(engine, Ensemble) else isinstance(engine, Mirrored)
+
+
 def normal_entropy(probabilities: Float[ndarray, "*any"], axis: int) -> Float[ndarray, "*rest"]:
     """Return the entropy over one axis, divided by its largest value: 0 where one class is certain, 1 where all tie.
 

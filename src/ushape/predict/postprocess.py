@@ -181,7 +181,13 @@ def parse_rules(text: str) -> tuple[Largest | MinSize | FillHoles | Smooth, ...]
     >>> parse_rules("min_size=30mm")
     (MinSize(name='min_size', size=30.0, unit='mm', classes='all'),)
     """
-    return () if text == "none" else tuple(_parse_rule(part.strip()) for part in text.split(","))
+    parts = [part.strip() for part in text.split(",")]
+    alone = [word for word in ("auto", "none") if word in parts]
+    if alone and len(parts) > 1:
+        raise ConfigError(
+            f"--postprocess {text}: expected {alone[0]} alone, got rules beside it; name every rule that is wanted"
+        )
+    return () if alone == ["none"] else tuple(map(_parse_rule, parts))
 
 
 def _parse_rule(text: str) -> Largest | MinSize | FillHoles | Smooth:

@@ -17,7 +17,7 @@ from ushape.core.case import ArrayLike, Case, Prediction
 from ushape.core.config import Config
 from ushape.core.errors import ConfigError
 from ushape.core.labels import AnyLabel
-from ushape.predict.compose import carry_entropy, normal_entropy
+from ushape.predict.compose import carry_entropy, is_averaged, normal_entropy
 from ushape.predict.engines import Engine
 from ushape.predict.layout import Region
 from ushape.predict.postprocess import AnyRule, apply_rules
@@ -45,10 +45,20 @@ class PredictConfig(Config):
     mirror: bool = False
     postprocess: tuple[AnyRule, ...] = ()
 
-    def spread_threshold(self, threshold: float | None) -> object:
-        """Return a threshold in the form of this one, of every class alike; None stands for this one."""
+    def spread_threshold(self, threshold: float | None, classes: int) -> object:
+        """Return a threshold in the form of this one, of every class alike; None stands for this one.
+
+        Raises:
+            ConfigError: it is no probability, or there are more than two classes that exclude each other.
+        """
         if threshold is None:
             return self.threshold
+        if not 0 < threshold < 1:
+            raise ConfigError(f"predict.threshold: expected a number between 0 and 1, got {threshold}; correct it")
+        if classes > 2 and not isinstance(self.threshold, tuple):
+            raise ConfigError(
+                f"predict.threshold: expected two classes, got {classes}; leave --threshold out: the likeliest is taken"
+            )
         return (threshold,) * len(self.threshold) if isinstance(self.threshold, tuple) else threshold
 
 
@@ -67,7 +77,8 @@ def predict_case(case: Case, pipeline: Pipeline, engine: Engine, config: Predict
 def predict_uncertainty(case: Case, pipeline: Pipeline, engine: Engine, config: PredictConfig) -> Prediction:
     """Predict one case as `predict_case`, and say where the prediction is uncertain.
 
-    Where windows overlap they count as passes too.
+    Where windows overlap they count as passes too. One network without mirror images has nothing to disagree with: its
+    uncertainty is the entropy alone.
 
     Source: Houlsby et al. 2011, arXiv:1112.5745 (the difference of entropies). Differs: divided by log(classes).
     """
@@ -76,7 +87,8 @@ def predict_uncertainty(case: Case, pipeline: Pipeline, engine: Engine, config: 
     probabilities = carried[:-1]
     entropy = normal_entropy(probabilities, axis=0)
     label = apply_rules(decide(probabilities, config.threshold), config.postprocess, case.geometry)
-    uncertainty = np.clip(np.stack([entropy, entropy - mean_entropy]), 0, 1)
+    channels = [entropy, entropy - mean_entropy] if is_averaged(engine) else [entropy]
+    uncertainty = np.clip(np.stack(channels), 0, 1)
     return Prediction(case.name, label, case.geometry, probabilities, uncertainty)
 
 

@@ -12,6 +12,7 @@ from numpy import ndarray
 from ushape.core.case import ArrayLike, Geometry
 from ushape.core.errors import DataError, ShapeError
 from ushape.measure.compare import PairedComparison
+from ushape.measure.summary import MeasureSummary
 
 Row = Mapping[str, object]
 """One row of a table on disk: column name to number, text or nothing."""
@@ -44,6 +45,11 @@ class Aggregate:
     high: float
     cases: int
     infinite: int = 0
+
+    @classmethod
+    def of(cls, one: MeasureSummary) -> Aggregate:
+        """Take what a report shows of a summary."""
+        return cls(one.class_name, one.measure, one.mean, one.low, one.high, one.cases, one.infinite)
 
 
 @dataclass(frozen=True)

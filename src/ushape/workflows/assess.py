@@ -19,6 +19,7 @@ from ushape.workflows.judge import Judged, Measuring, judge_case, read_case
 from ushape.workflows.publish import Draw
 
 DEFAULT = Measuring()
+MERGED = "classes: every label value above 0 is scored as one class, for the model was trained with --foreground"
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Assessment:
     Attributes:
         draw: draws a case for the report, if the truth's data set has images.
         missing: files of the truth that have no prediction.
+        warnings: what is odd about the classes, as sentences.
     """
 
     table: ScoreTable
     labels: Labels
     draw: Draw
     missing: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def assess(
@@ -58,7 +61,7 @@ def assess(
     matches, missing = match_predictions(predictions, known, truth, partial=partial)
     judged = {name: Judged(name, *files) for name, *files in matches}
     foreground = measuring.foreground or measuring.instances
-    labels = known.labels if known.labels and not foreground else _guess_labels(judged.values(), foreground=foreground)
+    labels, warnings = _choose_labels(known.labels, judged.values(), foreground=foreground)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, len(judged))) as pool:
         table = ScoreTable(tuple(pool.map(lambda one: judge_case(one, labels, measuring), judged.values())))
     _need_objects(predictions, table)
@@ -66,7 +69,7 @@ def assess(
     def draw(name: str, caption: str, dice: float) -> Overlay | None:
         return _draw(judged[name], known.images.get(name), labels, caption, dice)
 
-    return Assessment(table, labels, draw, missing)
+    return Assessment(table, labels, draw, missing, warnings)
 
 
 def _need_objects(predictions: Path, table: ScoreTable) -> None:
@@ -78,7 +81,11 @@ def _need_objects(predictions: Path, table: ScoreTable) -> None:
         )
 
 
-def _guess_labels(judged: Iterable[Judged], *, foreground: bool) -> Labels:
+def _choose_labels(
+    known: Labels | None, judged: Iterable[Judged], *, foreground: bool
+) -> tuple[Labels, tuple[str, ...]]:
+    if known and not foreground:
+        return known, (MERGED,) if known.merge == "foreground" else ()
     cases = list(judged)
     predicted = [path for one in cases for path in one.predicted]
     return common_labels(predicted, [path for one in cases for path in one.true], foreground=foreground)

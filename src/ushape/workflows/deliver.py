@@ -10,9 +10,9 @@ import numpy as np
 from ushape.core.case import Case, Prediction
 from ushape.core.labels import Labels
 from ushape.io.dicom_seg import Kind
-from ushape.io.outputs import Grid, probabilities_name, write_picture, write_probabilities
+from ushape.io.outputs import Grid, write_picture, write_probabilities
 from ushape.io.results import write_result
-from ushape.workflows.extras import Extras, write_extras
+from ushape.workflows.extras import Extras, list_extras, write_extras
 from ushape.workflows.targets import Target
 
 
@@ -24,7 +24,7 @@ class OutputOptions:
         overlays: the image with the mask drawn on it, under overlays/.
         probabilities: float16 of every class, under probabilities/.
         extras: what else is written, see `Extras`.
-        skip_existing: leave images alone whose mask is there already.
+        skip_existing: leave images alone of which everything that is asked for is there already.
         axes: of the files' arrays, see `io.images.read_raster`; None reads them as in training.
         series: which DICOM series, by UID or part of its description; "" where there is but one.
         ending: the format of the masks, as "nrrd" or "dcm"; "" for each image's own.
@@ -39,6 +39,13 @@ class OutputOptions:
     series: str = ""
     ending: str = ""
     segments: Kind = "BINARY"
+
+
+def is_finished(target: Target, labels: Labels, options: OutputOptions) -> bool:
+    """Tell whether the masks of an image and all that is asked for beside them are there."""
+    probabilities = [target.beside("probabilities")] if options.probabilities else []
+    files = [*target.files(labels), *probabilities, *list_extras(target, options.extras)]
+    return all(path.exists() for path in files) and (not options.overlays or target.has_overlays())
 
 
 def write_outputs(target: Target, case: Case, prediction: Prediction, labels: Labels, options: OutputOptions) -> None:
@@ -56,7 +63,6 @@ def write_outputs(target: Target, case: Case, prediction: Prediction, labels: La
         for name, image, label, spacing in cut_planes(case, prediction):
             write_picture(folder / "overlays" / f"{name}.png", draw_large(image, label, labels, spacing))
     if options.probabilities and prediction.probabilities is not None:
-        path = folder / "probabilities" / probabilities_name(target.pair.image, case.name)
-        write_probabilities(path, prediction.probabilities.astype(np.float16), grid=grid)
+        write_probabilities(target.beside("probabilities"), prediction.probabilities.astype(np.float16), grid=grid)
     write_extras(target, case, prediction, options.extras)
     write_result(target.mask, prediction.label, labels, grid, series=target.pair.series, kind=options.segments)

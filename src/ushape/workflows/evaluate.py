@@ -28,7 +28,7 @@ class EvaluateRequest:
         output: where scores and report go; None writes nothing.
         against: another folder of predictions of the same cases.
         model: whose classes name the values in the masks; a model file, a run or a model of a hub.
-        only_predicted: leave out true masks without a prediction; else they are refused.
+        only_predicted: leave true masks without a prediction out; else they are refused.
     """
 
     predictions: Path
@@ -46,17 +46,17 @@ class Evaluation:
 
     Attributes:
         left_out: true masks without a prediction.
+        warnings: what is odd about the classes.
     """
 
     table: ScoreTable
     comparison: PairedComparison | None = None
     left_out: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def evaluate_folder(request: EvaluateRequest) -> Evaluation:
-    """Measure predictions, compare them with others, and write the scores and the report.
-
-    Beside other predictions, either may lack cases that the other has.
+    """Measure predictions, compare them with others of which either may lack cases, and write scores and report.
 
     Raises:
         DataError: as `assess`, or neither has a prediction for some of the truth.
@@ -67,7 +67,8 @@ def evaluate_folder(request: EvaluateRequest) -> Evaluation:
     versus = _compare(request, request.against, assessed) if request.against is not None else None
     if request.output is not None:
         publish(request.output, table, assessed.labels.names, assessed.draw, _tell(request, assessed, versus))
-    return Evaluation(table, versus.comparison if versus else None, () if versus else assessed.missing)
+    left_out = () if versus else assessed.missing
+    return Evaluation(table, versus.comparison if versus else None, left_out, assessed.warnings)
 
 
 def _assess(request: EvaluateRequest, predictions: Path) -> Assessment:
@@ -87,7 +88,7 @@ def _compare(request: EvaluateRequest, against: Path, assessed: Assessment) -> V
 
 
 def _tell(request: EvaluateRequest, assessed: Assessment, versus: Versus | None) -> Story:
-    summary = [f"{count(len(assessed.table.cases), 'prediction')} compared with the true masks."]
+    summary = [f"{count(len(assessed.table.cases), 'prediction')} compared with the true masks.", *assessed.warnings]
     if request.only_predicted:
         summary.append(f"{count(len(assessed.missing), 'true mask')} without a prediction left out.")
     measuring = [Setting(f"evaluate.{name}", str(value)) for name, value in asdict(request.measuring).items() if value]

@@ -11,9 +11,7 @@ import numpy as np
 from ushape.core.case import Case, Prediction
 from ushape.core.errors import ConfigError
 from ushape.core.labels import Labels
-from ushape.io.images import split_name
-from ushape.io.outputs import Grid, probabilities_name, write_mask, write_probabilities
-from ushape.io.segments import SEG
+from ushape.io.outputs import Grid, write_mask, write_probabilities
 from ushape.predict.instances import InstanceConfig, split_objects
 from ushape.workflows.targets import Target
 
@@ -25,12 +23,19 @@ class Extras:
     """What else is written.
 
     Attributes:
-        uncertainty: two channels under uncertainty/: entropy, and the disagreement of mirrors and members.
+        uncertainty: under uncertainty/: a channel of entropy, and where there are mirrors or members another of how
+            far they disagree.
         instances: how classes are split into numbered objects, under instances/, in 16 or 32 bits; or "none".
     """
 
     uncertainty: bool = False
     instances: Instances = "none"
+
+
+def list_extras(target: Target, extras: Extras) -> list[Path]:
+    """List the files of what was asked for."""
+    uncertainty = [target.beside("uncertainty")] if extras.uncertainty else []
+    return [*uncertainty, *([target.objects] if extras.instances != "none" else [])]
 
 
 def check_extras(extras: Extras, labels: Labels) -> None:
@@ -53,11 +58,9 @@ def write_extras(target: Target, case: Case, prediction: Prediction, extras: Ext
         DataError: the format cannot hold so many objects.
         OutputError: the place cannot be written.
     """
-    folder, grid = target.mask.parent, Grid(case.geometry, Path(case.source))
+    grid = Grid(case.geometry, Path(case.source))
     if extras.uncertainty and prediction.uncertainty is not None:
-        path = folder / "uncertainty" / probabilities_name(target.pair.image, case.name)
-        write_probabilities(path, prediction.uncertainty.astype(np.float16), grid=grid)
+        write_probabilities(target.beside("uncertainty"), prediction.uncertainty.astype(np.float16), grid=grid)
     if extras.instances != "none":
         objects = split_objects(prediction.label, case.geometry, InstanceConfig(method=extras.instances))
-        name = f"{split_name(target.mask)[0]}.nii.gz" if split_name(target.mask)[1] == SEG else target.mask.name
-        write_mask(folder / "instances" / name, objects, grid=grid, at_least=np.uint16)
+        write_mask(target.objects, objects, grid=grid, at_least=np.uint16)

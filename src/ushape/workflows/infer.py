@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ushape.core.errors import DataError, OutputError, UshapeError
-from ushape.core.events import Listener, Message, Progress, ignore_events
+from ushape.core.events import Listener, Message, Progress, count, ignore_events
 from ushape.io.layouts import load_case
-from ushape.workflows.deliver import OutputOptions, write_outputs
+from ushape.io.listing import name_some
+from ushape.workflows.deliver import OutputOptions, is_finished, write_outputs
 from ushape.workflows.extras import check_extras
 from ushape.workflows.model import Model
 from ushape.workflows.notices import warn_unoriented, warn_unread
 from ushape.workflows.stream import predict_streamed
-from ushape.workflows.targets import Target, choose_targets
+from ushape.workflows.targets import Target, choose_targets, refuse_pictures
 
 AXIS_NAMES = ("slices", "rows", "columns")
+MOST_REASONS = 30
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class BatchResult:
 
     Attributes:
         written: the masks.
-        skipped: the images whose mask was there already.
+        skipped: the images that were finished already.
         failed: image to reason.
     """
 
@@ -47,7 +49,8 @@ def predict_files(
     labels = model.usage.data.labels
     check_extras(options.extras, labels)
     targets = choose_targets(source, output, model.usage.data.channels, series=options.series, ending=options.ending)
-    skipped = [target for target in targets if options.skip_existing and target.is_done(labels)]
+    refuse_pictures(targets, model.usage.ndim)
+    skipped = [target for target in targets if options.skip_existing and is_finished(target, labels, options)]
     todo = [target for target in targets if target not in skipped]
     if model.mirrored:
         along = " and ".join(AXIS_NAMES[-model.usage.ndim :][axis] for axis in model.mirrored)
@@ -78,7 +81,13 @@ def _predict_file(model: Model, target: Target, options: OutputOptions) -> None:
 
 
 def list_failures(result: BatchResult) -> DataError | None:
-    """Return the error that ends a batch in which something failed; None if all went well."""
+    """Return the error that ends a batch in which something failed, equal reasons told once; None if all went well."""
+    if not result.failed:
+        return None
+    by_reason: dict[str, list[str]] = {}
+    for image, reason in result.failed.items():
+        by_reason.setdefault(reason.replace(image, "\0", 1), []).append(image)
+    lines = [reason.replace("\0", name_some(images), 1) for reason, images in by_reason.items()]
+    more = f"\nand {count(len(lines) - MOST_REASONS, 'other reason')}" if len(lines) > MOST_REASONS else ""
     total = len(result.written) + len(result.failed)
-    reasons = "\n".join(result.failed.values())
-    return DataError(f"{len(result.failed)} of {total} images failed:\n{reasons}") if result.failed else None
+    return DataError(f"{len(result.failed)} of {total} images failed:\n" + "\n".join(lines[:MOST_REASONS]) + more)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from ushape.core.case import Geometry
-from ushape.core.errors import DataError
+from ushape.core.errors import ConfigError, DataError
 from ushape.core.labels import IGNORE, AnyLabel, Labels
 from ushape.io.cases import describe_grid
 from ushape.io.images import mask_pixels, read_mask, read_raster
@@ -37,9 +38,10 @@ class Measuring:
 
     def __post_init__(self) -> None:
         if self.components and not self.instances:
-            raise DataError("components: expected --instances beside it, got none; add it")
-        if any(given is not None and not given >= 0 for given in (self.tolerance, self.boundary_tolerance)):
-            raise DataError("tolerance: expected a distance from 0, got less; give it in mm, or in px for pictures")
+            raise ConfigError("--components: expected --instances beside it, got none; add it")
+        for name, given in (("tolerance", self.tolerance), ("boundary-tolerance", self.boundary_tolerance)):
+            if given is not None and not 0 <= given < math.inf:
+                raise ConfigError(f"--{name}: expected a distance from 0, got {given}; give it in mm, px for pictures")
 
 
 @dataclass(frozen=True)

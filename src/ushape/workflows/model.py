@@ -89,12 +89,12 @@ def load(
         engine: "torch", "onnx" or "openvino"; "own" for the one the file is made for; "auto" for the fastest here.
     Raises:
         ModelFileError: the file is no model, is damaged, or its weights are not finite or do not fit its recipe.
-        ConfigError: the engine is unknown, or cannot run the file; mirroring is asked for and training flipped nothing;
-            or the threshold is impossible.
+        ConfigError: the engine cannot run the file, training flipped nothing to mirror, or the threshold is impossible.
     """
     running = run_models([path] if isinstance(path, ModelPath) else path, engine, device)
-    chosen = {"mirror": mirror, "threshold": running.usage.predict.spread_threshold(threshold)}
-    config = with_fields(running.usage.predict, chosen, "predict")
+    usage = running.usage
+    chosen = {"mirror": mirror, "threshold": usage.predict.spread_threshold(threshold, usage.data.labels.count)}
+    config = with_fields(usage.predict, chosen, "predict")
     if postprocess != "auto":
         config = config.model_copy(update={"postprocess": parse_rules(postprocess)})
     return Model(running, config)

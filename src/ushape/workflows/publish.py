@@ -9,7 +9,7 @@ from pathlib import Path
 from ushape.core.files import write_json, write_text
 from ushape.measure.definitions import base_measure, define_all
 from ushape.measure.formats import Row, case_rows, class_rows, comparison_rows, csv_text, to_json, to_nnunet
-from ushape.measure.summary import WHOLE_CASE, MeasureSummary, ScoreTable, explain_left_out
+from ushape.measure.summary import ScoreTable, explain_left_out
 from ushape.measure.table import CaseScores
 from ushape.report.contents import Aggregate, Baseline, Overlay, ReportData, Setting, Versus, notable_cases
 from ushape.report.html import write_report
@@ -62,7 +62,7 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
     dice = {case.case_name: case.foreground_dice for case in table.cases}
     drawn = [draw(name, caption, dice[name]) for name, caption in notable_cases(rows).items()]
     measures = [name for name in (*table.class_measures, *table.case_measures) if _is_shown(name)]
-    means = _shown_means(table, measures)
+    means = table.foreground_summaries(measures)
     return ReportData(
         title=story.title,
         summary=story.summary,
@@ -71,10 +71,7 @@ def _tell(table: ScoreTable, classes: Sequence[str], draw: Draw, story: Story) -
         gradients=story.gradients,
         classes=classes,
         scores=rows,
-        aggregates=[
-            Aggregate(one.class_name, one.measure, one.mean, one.low, one.high, one.cases, one.infinite)
-            for one in means
-        ],
+        aggregates=[Aggregate.of(one) for one in means],
         left_out=explain_left_out(means),
         overlays=[overlay for overlay in drawn if overlay is not None],
         baseline=story.baseline,
@@ -95,11 +92,6 @@ def _rows(case: CaseScores) -> list[Row]:
         for one, measures in zip(case.foreground, measured, strict=True)
     ]
     return [{key: value for key, value in row.items() if key in ("case", "class") or _is_shown(key)} for row in rows]
-
-
-def _shown_means(table: ScoreTable, measures: Sequence[str]) -> list[MeasureSummary]:
-    foreground = {one.name for case in table.cases for one in case.foreground}
-    return [one for one in table.summaries() if one.measure in measures and one.class_name in (WHOLE_CASE, *foreground)]
 
 
 def _is_shown(column: str) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ushape.core.errors import ConfigError, OutputError
+from ushape.core.errors import ConfigError, DataError, OutputError
 from ushape.core.labels import Labels
 from ushape.io.images import split_name
 from ushape.io.layouts import Pair, find_inputs
+from ushape.io.listing import name_some
+from ushape.io.outputs import probabilities_name
 from ushape.io.results import check_format, result_name, result_paths
+from ushape.io.segments import SEG
+
+_FLAT = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -23,9 +29,34 @@ class Target:
         """The files of the mask: one for each class, if the classes overlap in files of their own."""
         return result_paths(self.mask, labels)
 
-    def is_done(self, labels: Labels) -> bool:
-        """Tell whether all of them are there."""
-        return all(path.exists() for path in self.files(labels))
+    def beside(self, kind: str) -> Path:
+        """Where its probabilities or its uncertainty go."""
+        return self.mask.parent / kind / probabilities_name(self.pair.image, self.pair.name)
+
+    @property
+    def objects(self) -> Path:
+        """Where its numbered objects go."""
+        stem, ending = split_name(self.mask)
+        return self.mask.parent / "instances" / (f"{stem}.nii.gz" if ending == SEG else self.mask.name)
+
+    def has_overlays(self) -> bool:
+        """Tell whether it is drawn: the picture, or three planes of a volume."""
+        from ushape.report.planes import AXES, NORMALS
+
+        stem = self.mask.parent / "overlays" / self.pair.name
+        drawn = [[f"{stem}.png"], *([f"{stem}_{name}.png" for name in names] for names in (AXES, NORMALS))]
+        return any(all(Path(path).exists() for path in paths) for paths in drawn)
+
+
+def refuse_pictures(targets: Sequence[Target], ndim: int) -> None:
+    """Refuse pictures for a model of volumes before any is read, where all are of a format that holds nothing else.
+
+    Raises:
+        DataError: that is so.
+    """
+    if ndim == 3 and targets and all(split_name(target.pair.image)[1] in _FLAT for target in targets):
+        names = name_some(target.pair.image for target in targets)
+        raise DataError(f"{names}: expected a volume for a 3D model, got a picture; use a model for pictures")
 
 
 def choose_targets(source: Path, output: Path, channels: int, *, series: str = "", ending: str = "") -> list[Target]:
