@@ -11,7 +11,13 @@ from tests.explain.planted import bright_net, cube, save
 
 from ushape.core.case import Geometry
 from ushape.core.files import read_json
+from ushape.explain.cam import ClassMaps
 from ushape.io.nifti import read_nifti, write_nifti
+from ushape.predict.postprocess import FillHoles
+from ushape.report.heat import UNSEEN
+from ushape.report.words import format_number
+from ushape.workflows.explain import ExplainRequest
+from ushape.workflows.explain import explain as look_into
 
 GRID = Geometry.from_affine(np.diag([-2.0, 1.0, -1.5, 1.0]))
 """Two axes run against the world's, so that preparing the canonical orientation turns them."""
@@ -24,7 +30,10 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(bright_net(2), folder / "flat.safetensors")
     save(bright_net(3), folder / "deep.safetensors", orientation="canonical")
     save(bright_net(2, skip="concat"), folder / "plain.safetensors")
+    save(bright_net(2), folder / "cleaned.safetensors", rules=(FillHoles(),))
     Image.fromarray((200 * cube(2)).astype(np.uint8)).save(folder / "image.png")
+    Image.fromarray((200 * (cube(2) - cube(2, low=17, high=21))).astype(np.uint8)).save(folder / "hole.png")
+    Image.fromarray((200 * cube(2, 80, low=64, high=76)).astype(np.uint8)).save(folder / "corner.png")
     Image.fromarray((255 * cube(2)).astype(np.uint8)).save(folder / "mask.png")
     Image.fromarray((255 * cube(2, 30)).astype(np.uint8)).save(folder / "small.png")
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / "rgb.png")
@@ -73,6 +82,51 @@ def test_the_story_of_a_pixel_is_that_of_its_prediction(planted: Path, tmp_path:
     assert read_json(tmp_path / "out" / "explain.json") == facts
 
 
+def test_what_a_rule_made_of_a_pixel_is_told_apart_from_what_the_network_says(planted: Path, tmp_path: Path) -> None:
+    said = explain(planted, tmp_path / "out", "cleaned", "hole.png", "--at", "19,19")
+    facts = read_json(tmp_path / "out" / "explain.json")
+    background, bright = (format_number(facts["probabilities"][name]) for name in ("background", "foreground"))
+    told = f"The network says background ({background}); cleaning (fill_holes) made it foreground."
+    assert f"is predicted as foreground, with a probability of {bright}.\n{told}" in said.out
+    assert told in (tmp_path / "out" / "explain.html").read_text(encoding="utf-8")
+    assert (facts["said"], facts["cleaned"], facts["decided"]) == (
+        "background",
+        [{"rule": "fill_holes", "decided": "foreground"}],
+        "foreground",
+    )
+    assert see(planted, tmp_path, "cleaned", "hole.png", "19,19").region[19, 19]
+    assert not see(planted, tmp_path, "flat", "hole.png", "13,13").region[19, 19]
+
+
+def see(planted: Path, out: Path, model: str, image: str, at: str, class_name: str = "") -> ClassMaps:
+    request = ExplainRequest(planted / f"{model}.safetensors", planted / image, out, at=at, class_name=class_name)
+    return look_into(request)[0].spoken
+
+
+def test_a_class_is_explained_where_it_is_whatever_point_is_followed(planted: Path, tmp_path: Path) -> None:
+    near = see(planted, tmp_path, "flat", "image.png", "10,10", "foreground")
+    assert (near.region[13, 13], near.seen[10, 10], near.reason) == (True, True, "it was asked for")
+    far = see(planted, tmp_path, "flat", "corner.png", "1,2", "foreground")
+    assert (far.region[70, 70], far.seen[1, 2]) == (True, False)
+    assert far.reason == "it was asked for, not in the window around the followed place, so in one of its own"
+
+
+def test_a_class_that_nobody_chose_is_told_with_the_reason(planted: Path, tmp_path: Path) -> None:
+    said = explain(planted, tmp_path / "out", "flat", "image.png", "--at", "1,2")
+    assert "Explained is foreground: the followed place is background, which cannot be explained, and" in said.out
+
+
+def test_what_was_not_looked_at_is_hatched(planted: Path, tmp_path: Path) -> None:
+    explain(planted, tmp_path / "far", "flat", "corner.png")
+    explain(planted, tmp_path / "whole", "flat", "small.png")
+    drawn, whole = (np.asarray(Image.open(tmp_path / out / "cam_bottleneck.png")) for out in ("far", "whole"))
+    assert {tuple(pixel) for pixel in drawn[:100, :100].reshape(-1, 3).tolist()} == set(UNSEEN)
+    assert not {tuple(pixel) for pixel in drawn[-90:-30, -90:-30].reshape(-1, 3).tolist()} & set(UNSEEN)
+    pages = [(tmp_path / out / "explain.html").read_text(encoding="utf-8") for out in ("far", "whole")]
+    assert ["hatched" in page for page in pages] == [True, False]
+    assert not (whole == UNSEEN[0]).all(axis=-1).any()
+
+
 def test_maps_of_a_volume_lie_on_its_own_grid(planted: Path, tmp_path: Path) -> None:
     said = explain(planted, tmp_path / "out", "deep", "scan.nii.gz", "--label", planted / "truth.nii.gz")
     assert said.code == 0, said.err
@@ -110,10 +164,10 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a point of other axes": (("flat", "image.png", "--at", "1,2,3"), 2, "expected row,col, 2 whole numbers"),
     "no point": (("flat", "image.png", "--at", "middle"), 2, "expected row,col"),
     "an unknown class": (("flat", "image.png", "--class", "foregroud"), 2, "did you mean 'foreground'?"),
-    "a point without the class": (
-        ("flat", "image.png", "--at", "1,2", "--class", "foreground"),
-        1,
-        "image at 1,2: expected foreground in the prediction, got background",
+    "the background": (
+        ("flat", "image.png", "--class", "background"),
+        2,
+        "cannot be explained; choose one of: foreground",
     ),
     "an image without the class": (
         ("flat", "black.png", "--class", "foreground"),

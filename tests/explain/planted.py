@@ -11,6 +11,7 @@ from ushape.nets.config import UNetConfig
 from ushape.nets.unet import UNet
 from ushape.patches.sampler import PatchConfig
 from ushape.plan.recipe import Recipe, to_toml
+from ushape.predict.postprocess import AnyRule
 from ushape.predict.predictor import PredictConfig
 from ushape.predict.windows import WindowConfig
 from ushape.prep.intensity import MinMax
@@ -42,18 +43,18 @@ def bright_net(ndim: int = 2, *, gate: float = 8.0, skip: str = "gate") -> UNet:
     return net
 
 
-def bright_recipe(net: UNet, orientation: Orientation = "none") -> Recipe:
+def bright_recipe(net: UNet, orientation: Orientation = "none", rules: tuple[AnyRule, ...] = ()) -> Recipe:
     size = (SIZE,) * net.config.ndim
     return Recipe(
         net=net.config,
         prep=PrepConfig(orientation=orientation, intensity=(MinMax(),)),
         patches=PatchConfig(size=size),
-        predict=PredictConfig(window=WindowConfig(size=size)),
+        predict=PredictConfig(window=WindowConfig(size=size), postprocess=rules),
     )
 
 
-def save(net: UNet, path: Path, orientation: Orientation = "none") -> Path:
-    write_model(path, net.state_dict(), ModelHeader(to_toml(bright_recipe(net, orientation), {})))
+def save(net: UNet, path: Path, orientation: Orientation = "none", rules: tuple[AnyRule, ...] = ()) -> Path:
+    write_model(path, net.state_dict(), ModelHeader(to_toml(bright_recipe(net, orientation, rules), {})))
     return path
 
 

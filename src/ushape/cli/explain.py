@@ -18,7 +18,9 @@ def explain(
     at: Annotated[str, Flag(help="The point to follow: row,col or z,y,x, from 0; else one inside what is found.")] = "",
     output: Annotated[Path | None, Flag("-o", "--output", help="Folder; explain-IMAGE if not given.")] = None,
     label: Annotated[Path | None, Flag(help="The true mask of the image.")] = None,
-    class_name: Annotated[str, Flag("--class", help="The class to explain; else that of the point.")] = "",
+    class_name: Annotated[
+        str, Flag("--class", help="The class to explain; else that of the point, or the commonest.")
+    ] = "",
     gradients: Annotated[bool, Flag("--gradients", help="Also look at the gradients; needs --label.")] = False,
     as_json: Annotated[bool, Flag("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
@@ -26,7 +28,7 @@ def explain(
     from ushape.io.images import split_name
     from ushape.workflows.explain import ExplainRequest, explain
     from ushape.workflows.explanation import to_json
-    from ushape.workflows.numbers import tell_summary
+    from ushape.workflows.summary import tell_summary
 
     folder = output or Path(f"explain-{split_name(image)[0]}")
     found, page = explain(ExplainRequest(model, image, folder, label, at, class_name, gradients))

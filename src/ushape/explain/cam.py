@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,25 @@ from ushape.core.errors import DataError
 from ushape.explain.levels import is_centred, level_strides, spread
 from ushape.nets.ndim import PerAxis
 from ushape.nets.unet import UNet
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMaps:
+    """What speaks for a class, on the image's own grid.
+
+    Attributes:
+        name: of the class; "" if no foreground was found, and then there are no maps.
+        reason: why it is this class that is explained.
+        region: where it is explained.
+        seen: the window that was looked at.
+        levels: for each level where it speaks for the class, in [0, 1]; 0 outside of the window.
+    """
+
+    name: str
+    reason: str
+    region: Bool[ndarray, "*space"]
+    seen: Bool[ndarray, "*space"]
+    levels: Mapping[str, Float[ndarray, "*space"]]
 
 
 def explain_class(

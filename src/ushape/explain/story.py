@@ -39,6 +39,24 @@ class ValueStory:
     place: Place | None
 
 
+@dataclass(frozen=True)
+class Decision:
+    """How a voxel got its class; several where classes may overlap.
+
+    Attributes:
+        said: what the network's probabilities make of it.
+        cleaned: each rule that changed that, and what it made of it.
+    """
+
+    said: tuple[str, ...]
+    cleaned: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """What it is at the end."""
+        return self.cleaned[-1][1] if self.cleaned else self.said
+
+
 def parse_place(text: str, space: Sequence[int]) -> Place:
     """Read "row,col" or "z,y,x" and hold it against the image.
 

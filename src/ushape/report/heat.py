@@ -19,6 +19,9 @@ NARROWEST = 0.05
 TILE = 120
 """Pixels of a channel's longer side in a mosaic."""
 GAP = 3
+UNSEEN = ((150, 150, 150), (110, 110, 110))
+"""Two grays, in stripes where nothing was looked at: no map has them."""
+STRIPE = 6
 CROSS = 5
 """Pixels from the middle of a cross to its ends, more in large pictures; the middle and its neighbours stay clear."""
 
@@ -46,10 +49,15 @@ def show_strips(pictures: Sequence[Picture]) -> Html:
     return tag("div", *(_show(picture, picture.pixels.shape[:2]) for picture in pictures), class_="strips")
 
 
-def draw_heat(heat: Float[ndarray, "h w"], outline: Bool[ndarray, "h w"]) -> UInt8[ndarray, "h2 w2 3"]:
+def draw_heat(
+    heat: Float[ndarray, "h w"], outline: Bool[ndarray, "h w"], seen: Bool[ndarray, "h w"] | None = None
+) -> UInt8[ndarray, "h2 w2 3"]:
     """Draw a map with values in [0, 1] from dark violet to yellow, and the outline of a region in white.
 
     The image does not show through: what is bright in it would look as if the map were. Small maps are drawn larger.
+
+    Args:
+        seen: where there is a map, the rest is hatched; None for everywhere.
 
     >>> draw_heat(np.zeros((100, 50)), np.zeros((100, 50), dtype=bool)).shape
     (500, 250, 3)
@@ -59,6 +67,10 @@ def draw_heat(heat: Float[ndarray, "h w"], outline: Bool[ndarray, "h w"]) -> UIn
     times = max(math.ceil(LONGEST / max(heat.shape)), 1)
     large, region = (np.kron(part, np.ones((times, times))) for part in (np.clip(heat, 0, 1), outline))
     colours = np.round(np.asarray(colormaps["plasma"](large))[..., :3] * 255).astype(np.uint8)
+    if seen is not None:
+        down, right = np.indices(large.shape)
+        stripes = np.array(UNSEEN, dtype=np.uint8)[(down + right) * LONGEST // (STRIPE * max(large.shape)) % 2]
+        colours = np.where(np.kron(seen, np.ones((times, times)))[..., None] > 0, colours, stripes)
     colours[find_contours(region.astype(np.int16), max(round(max(region.shape) / LONGEST), 1))] = 255
     return colours
 

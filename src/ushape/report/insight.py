@@ -29,9 +29,10 @@ GATES = (
 )
 CAMS = (
     "Seg-Grad-CAM: where each level holds features that raise {name} in the region with the white outline, from none "
-    "(violet) to the most of this level (yellow). The bottleneck shows context, the last decoder level details. Only "
-    "the window around the followed place is looked at."
+    "(violet) to the most of this level (yellow). The bottleneck shows context, the last decoder level details. Why "
+    "{name}: {reason}."
 )
+UNSEEN = " Only one window of the image was looked at: what is hatched in gray lies outside."
 FLOW = (
     "What one step on this window would teach each layer, the loss being {loss}. Step is by how much of its own size "
     "the layer's weights would change at the highest rate; a fault is above 1 (exploding) and below 0.0000001 "

@@ -15,8 +15,8 @@ from ushape.report.heat import Picture, draw_heat, draw_image, draw_mosaic, mark
 from ushape.report.markup import Html, join, tag
 from ushape.report.planes import Plane, planes
 from ushape.workflows.explanation import Explanation
-from ushape.workflows.numbers import name_voxel
 from ushape.workflows.scene import Scene
+from ushape.workflows.summary import name_voxel
 
 
 def draw_case(scene: Scene, found: Explanation) -> Html:
@@ -38,14 +38,15 @@ def draw_maps(scene: Scene, found: Explanation) -> dict[str, list[Picture]]:
     """Draw each gate's map with the outline of what it was compared with, and each level's with that of the region."""
     compared = flatten(scene.prediction.label if scene.case.label is None else scene.case.label) > 0
     gates = {f"gate_{name}": (stretch(one)[0], compared) for name, one in found.gate_maps.items()}
-    cams = {f"cam_{name}": (one, found.region) for name, one in found.cams.items()}
+    spoken = found.spoken
+    cams = {f"cam_{name}": (one, spoken.region, spoken.seen) for name, one in spoken.levels.items()}
     planes_through = list(through(scene, found))
     return {
         name: [
-            Picture(name_plane(plane, "Map"), draw_heat(plane.cut(heat), plane.cut(region)), plane.spacing)
+            Picture(name_plane(plane, "Map"), draw_heat(*map(plane.cut, layers)), plane.spacing)
             for plane in planes_through
         ]
-        for name, (heat, region) in (gates | cams).items()
+        for name, layers in (gates | cams).items()
     }
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ushape.core.config import choose
 from ushape.core.errors import ConfigError
 from ushape.explain.story import Place, follow_value
 from ushape.explain.trace import View, trace_image
 from ushape.prep.geometry import last_axes
+from ushape.workflows.cams import explain_region
 from ushape.workflows.explanation import Explanation
-from ushape.workflows.looking import explain_region, judge_gates, probe_window
-from ushape.workflows.pick import name_class, pick_class
+from ushape.workflows.looking import judge_gates, probe_window
+from ushape.workflows.pick import Choice, follow_decision, list_classes, pick_class, read_class
 from ushape.workflows.scene import Scene, open_scene
 from ushape.workflows.source import model_path
 from ushape.workflows.spot import Spot, lay_window
@@ -45,43 +45,40 @@ def explain(request: ExplainRequest) -> tuple[Explanation, Path]:
     """Look into a model, or the first of an ensemble, while it works on an image; return what was found, and the page.
 
     Raises:
-        ConfigError: the point is not in the image, the class is unknown, or gradients are asked for without a label.
-        DataError: the image does not fit the model, or the class is not found where it is to be explained.
+        ConfigError: the point is not in the image, the class is none of the foreground's, or gradients are asked for
+            without a label.
+        DataError: the image does not fit the model, or the class is not found.
     """
     if request.gradients and request.label is None:
         raise ConfigError("--gradients: expected a true mask to learn from, got none; give it with --label MASK")
     model = read_model(model_path(request.model))
-    classes = {name: index for index, name in enumerate(model.recipe.data.labels.names) if index}
-    asked = choose(request.class_name, classes, "class") if request.class_name else None
+    asked = read_class(request.class_name, model.recipe.data.labels.names)
     scene = open_scene(model, request.image, request.label)
-    place = scene.choose(request.at, asked or 0)
+    place = scene.choose(request.at, asked)
     wanted = pick_class(scene, place, asked, is_chosen=bool(request.at))
     found = look(scene, place, wanted, request)
     return found, write_explanation(request.output, scene, found)
 
 
-def look(scene: Scene, place: Place, wanted: int | None, request: ExplainRequest) -> Explanation:
+def look(scene: Scene, place: Place, wanted: Choice, request: ExplainRequest) -> Explanation:
     """Find out what is told of a voxel, of the window around it, of the gates, and of a class."""
     values = follow_value(scene.case, scene.recipe.prep, place)
-    spot = lay_window(scene, values)
+    spot = lay_window(scene, values.place)
     judged, maps = judge_gates(scene)
     names = scene.recipe.data.labels.names
-    region, cams = explain_region(scene, spot, wanted or 0, is_chosen=bool(request.at))
     return Explanation(
         place=place,
         values=values,
         logits=tuple(map(float, spot.logits[last_axes(*spot.corner)])) if values.place else (),
         probabilities=read_probabilities(scene, place),
-        decided=name_class(scene.prediction.label, place, names),
-        true="" if scene.case.label is None else name_class(scene.case.label, place, names),
+        decision=follow_decision(scene, place),
+        true=() if scene.case.label is None else list_classes(scene.case.label, place, names),
         members=scene.members,
         rows=trace_image(scene.net, see(scene, spot)),
         gates=judged,
         gate_maps=maps,
         compared="prediction" if scene.case.label is None else "label",
-        region=region,
-        class_name=names[wanted] if wanted else "",
-        cams=cams,
+        spoken=explain_region(scene, spot, wanted, is_chosen=bool(request.at and values.place)),
         flow=probe_window(scene, spot) if request.gradients else None,
     )
 

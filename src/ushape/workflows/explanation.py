@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy import ndarray
 
 from ushape.explain.attention_maps import GateJudgement
+from ushape.explain.cam import ClassMaps
 from ushape.explain.gradients import FAULTS, GradientFlow
-from ushape.explain.story import Place, ValueStory
+from ushape.explain.story import Decision, Place, ValueStory
 from ushape.explain.trace import TracedRow
 
 
@@ -24,11 +25,10 @@ class Explanation:
         place: the voxel followed, on the image's own grid.
         logits: of the voxel, per output; empty if the voxel was cropped off.
         probabilities: of the voxel, per class, as predicted: windows blended, taken back to the image's grid.
-        decided: name of its class; `true` its label's, "" if that is not known.
+        decision, true: how it got its class; its label's, () if that is not known.
         members, rows: networks in the model; the layer table of the first, of the window around the voxel.
         gates, gate_maps: how each lies to what is `compared`, "label" or "prediction", and its map on the image's grid.
-        class_name, region, cams: the class explained, where it was explained, and where each level speaks for it, all
-            on the image's own grid; "", nowhere and none if no foreground was found.
+        spoken: what speaks for a class.
         flow: the gradients, if they were asked for.
     """
 
@@ -36,16 +36,14 @@ class Explanation:
     values: ValueStory
     logits: tuple[float, ...]
     probabilities: Mapping[str, float]
-    decided: str
-    true: str
+    decision: Decision
+    true: tuple[str, ...]
     members: int
     rows: tuple[TracedRow, ...]
     gates: Mapping[str, GateJudgement]
     gate_maps: Mapping[str, Float[ndarray, "*space"]]
     compared: str
-    class_name: str
-    region: Bool[ndarray, "*space"]
-    cams: Mapping[str, Float[ndarray, "*space"]]
+    spoken: ClassMaps
     flow: GradientFlow | None = None
 
 
@@ -56,13 +54,15 @@ def to_json(found: Explanation) -> dict[str, Any]:
         "values": [{"step": step.name, "values": list(step.values)} for step in found.values.steps],
         "logits": list(found.logits),
         "probabilities": dict(found.probabilities),
-        "decided": found.decided,
-        "true": found.true or None,
+        "said": " and ".join(found.decision.said),
+        "cleaned": [{"rule": rule, "decided": " and ".join(made)} for rule, made in found.decision.cleaned],
+        "decided": " and ".join(found.decision.decided),
+        "true": " and ".join(found.true) or None,
         "members": found.members,
         "stages": [_row(traced) for traced in found.rows],
         "gates": [_gate(name, judged) for name, judged in found.gates.items()],
         "compared": found.compared,
-        "class": found.class_name or None,
+        "class": found.spoken.name or None,
         "gradients": _flow(found.flow) if found.flow else None,
     }
 

@@ -1,4 +1,4 @@
-"""What is found out about a scene: its gates, a class, the gradients; all measured on the prepared grid."""
+"""What is found out about a scene: its gates, and the gradients; all measured on the prepared grid."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy import ndarray
 
 from ushape.core.events import Listener, Message
 from ushape.core.files import read_csv
 from ushape.explain.attention_maps import GateEngine, GateJudgement, judge_map
-from ushape.explain.cam import explain_class
 from ushape.explain.flow import tell_flow, watch_flow
 from ushape.explain.gradients import GradientFlow, Step, probe_gradients
 from ushape.explain.levels import level_strides
 from ushape.losses.compose import Loss
 from ushape.nets.unet import UNet
-from ushape.predict.postprocess import components
 from ushape.predict.windows import predict_windows
 from ushape.train.config import TrainConfig
 from ushape.train.flow import WatchFlow
@@ -44,26 +42,6 @@ def judge_gates(scene: Scene) -> tuple[Mapping[str, GateJudgement], Maps]:
     judged = {name: judge_map(one, region, strides[level]) for (name, level), one in pairs}
     own = scene.undo(found)[1:]
     return judged, {name: np.clip(one, 0, 1) for name, one in zip(engine.gates, own, strict=True)}
-
-
-def explain_region(scene: Scene, spot: Spot, wanted: int, *, is_chosen: bool) -> tuple[Bool[ndarray, "*space"], Maps]:
-    """Map what speaks for a class in the window, or in the piece of it that the voxel belongs to.
-
-    Returns:
-        That region, and each level's map, on the image's grid; none if the class, 0 for none, is not in the window.
-    """
-    mask = class_mask(spot.cut(scene.decided), wanted)
-    if not wanted or not mask.any():
-        return np.zeros(scene.case.space, dtype=bool), {}
-    if is_chosen and mask[spot.corner]:
-        numbers, _ = components(mask)
-        mask = numbers == numbers[spot.corner]
-    output = wanted - (scene.recipe.data.labels.count - scene.recipe.net.classes)
-    found = explain_class(scene.net, spot.pixels, output, mask)
-    space = scene.prepared.space
-    back = [spot.put_back(one, space) for one in (spot.widen(mask.astype(np.float32)), *found.values())]
-    region, *own = scene.undo(np.stack([np.zeros(space, dtype=np.float32), *back]))[1:]
-    return np.round(region) > 0, {name: np.clip(one, 0, 1) for name, one in zip(found, own, strict=True)}
 
 
 def probe_window(scene: Scene, spot: Spot) -> GradientFlow:

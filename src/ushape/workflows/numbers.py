@@ -1,50 +1,12 @@
-"""The tables and sentences of an explanation's page."""
+"""The tables of an explanation's page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ushape.explain.attention_maps import tell_verdict
 from ushape.report.insight import show_numbers, show_share, show_size
 from ushape.report.markup import Html, definition_list, join, tag
 from ushape.report.words import format_number
 from ushape.workflows.explanation import Explanation
-from ushape.workflows.lessons import tell_faults
-
-
-def tell_summary(found: Explanation) -> Iterator[str]:
-    """Say the outcome in a few sentences."""
-    sure = max(found.probabilities.values())
-    true = f" The label says {found.true}." if found.true else ""
-    voxel = name_voxel(found.place)
-    yield f"The {voxel} is predicted as {found.decided}, with a probability of {format_number(sure)}.{true}"
-    if found.members > 1:
-        yield f"The model holds {found.members} networks, whose answers it averages; this is the first of them alone."
-    yield from (f"Gate {name}: {says}." for name, (says, _) in tell_gates(found).items())
-    if found.flow:
-        yield from tell_faults(found.flow)
-
-
-def tell_gates(found: Explanation) -> dict[str, tuple[str, str]]:
-    """Return the verdict on every gate in words, and what to do."""
-    predicted = found.compared == "prediction"
-    return {name: tell_verdict(judged.verdict, predicted=predicted) for name, judged in found.gates.items()}
-
-
-def name_unit(place: tuple[int, ...]) -> str:
-    """Name an element of the image: pixels are those of pictures."""
-    return "pixel" if len(place) == 2 else "voxel"
-
-
-def name_voxel(place: tuple[int, ...]) -> str:
-    """Say where a voxel lies.
-
-    >>> name_voxel((3, 14))
-    'pixel at row 3, col 14'
-    """
-    axes = ("row", "col") if len(place) == 2 else ("z", "y", "x")
-    at = ", ".join(f"{axis} {number}" for axis, number in zip(axes, place, strict=True))
-    return f"{name_unit(place)} at {at}"
+from ushape.workflows.summary import tell_cleaning, tell_gates
 
 
 def stage_table(found: Explanation) -> Html:
@@ -86,7 +48,8 @@ def show_story(found: Explanation, head: str) -> Html:
         (*pair, format_number(found.probabilities[pair[0]])) for pair in zip(found.probabilities, logits, strict=True)
     ]
     table = show_numbers(("class", "logit", "probability"), shares, caption="Probabilities")
-    return join([*lines, tag("p", told), table, tag("p", f"So it is {found.decided}.")])
+    outcome = f"So it is {' and '.join(found.decision.decided)}."
+    return join([*lines, tag("p", told), table, *(tag("p", each) for each in (*tell_cleaning(found), outcome))])
 
 
 def show_gates(found: Explanation) -> Html:

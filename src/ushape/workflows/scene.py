@@ -32,6 +32,7 @@ class Scene:
         case: the image as it lies on disk, with its label if one is given.
         prepared: as the network sees it, with the label on that grid; `undo` is the way back.
         probabilities: (classes, *space) on the prepared grid; `prediction` is on the image's own.
+        decided: the prediction on the prepared grid, as rules cleaned it: class indices or masks.
     """
 
     net: UNet
@@ -42,11 +43,7 @@ class Scene:
     undo: WayBack
     probabilities: ndarray
     prediction: Prediction
-
-    @property
-    def decided(self) -> ndarray:
-        """What the network decides on the prepared grid, without rules that clean it: class indices or masks."""
-        return decide(self.probabilities, self.recipe.predict.threshold)
+    decided: ndarray
 
     def choose(self, at: str, class_index: int) -> Place:
         """Return the voxel asked for; without, the one deepest inside the class, or of any foreground for 0."""
@@ -64,12 +61,15 @@ def open_scene(model: StoredModel, image: Path, label: Path | None) -> Scene:
     case = _load(model.recipe, image, label)
     net, config = model.nets[0], model.recipe.predict
     assert isinstance(net, UNet)  # noqa: S101 - model files hold nothing else
-    prepared, undo = Pipeline(model.recipe.prep).forward(case)
+    pipeline = Pipeline(model.recipe.prep)
+    prepared, undo = pipeline.forward(case)
     probabilities = predict_windows(prepared.image, make_reference(net, model.recipe), config.window)
     own = undo(probabilities)
     decided = apply_rules(decide(own, config.threshold), config.postprocess, case.geometry)
     prediction = Prediction(case.name, decided, case.geometry, own)
-    return Scene(net, len(model.nets), model.recipe, case, prepared, undo, probabilities, prediction)
+    cleaned = pipeline.forward(replace(case, label=decided))[0].label
+    assert cleaned is not None  # noqa: S101 - a label that goes in comes out
+    return Scene(net, len(model.nets), model.recipe, case, prepared, undo, probabilities, prediction, cleaned)
 
 
 def class_mask(label: ndarray, class_index: int) -> ndarray:

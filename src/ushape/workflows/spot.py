@@ -10,7 +10,7 @@ import torch
 from numpy import ndarray
 
 from ushape.core.grid import cut_mirrored
-from ushape.explain.story import Place, ValueStory
+from ushape.explain.story import Place
 from ushape.predict.layout import Axis, lay_windows
 from ushape.prep.geometry import last_axes
 from ushape.workflows.scene import Scene, make_reference
@@ -58,9 +58,9 @@ class Spot:
         return out
 
 
-def lay_window(scene: Scene, values: ValueStory) -> Spot:
-    """Lay a window of the prediction around the voxel that is followed; around the middle if that was cropped off."""
-    place = values.place or tuple(size // 2 for size in scene.prepared.space)
+def lay_window(scene: Scene, place: Place | None) -> Spot:
+    """Lay a window of the prediction around a voxel of the prepared image; around the middle if it was cropped off."""
+    place = place or tuple(size // 2 for size in scene.prepared.space)
     window, engine = scene.recipe.predict.window, make_reference(scene.net, scene.recipe)
     axes = lay_windows(scene.prepared.space, engine, window.size, window.overlap)
     starts = [min(axis.starts, key=partial(_off_centre, axis, at)) for axis, at in zip(axes, place, strict=True)]

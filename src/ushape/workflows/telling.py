@@ -12,7 +12,7 @@ from ushape.explain.diagram import draw_network
 from ushape.io.nifti import write_nifti
 from ushape.io.outputs import write_picture
 from ushape.report.heat import Picture, show_strips
-from ushape.report.insight import CAMS, GATES, MOSAICS, STAGES, WALK
+from ushape.report.insight import CAMS, GATES, MOSAICS, STAGES, UNSEEN, WALK
 from ushape.report.markup import Html, join, paragraphs, tag
 from ushape.report.page import Section, render_page
 from ushape.workflows.drawing import (
@@ -26,11 +26,12 @@ from ushape.workflows.drawing import (
 )
 from ushape.workflows.explanation import Explanation, to_json
 from ushape.workflows.lessons import show_flow
-from ushape.workflows.numbers import name_unit, show_gates, show_story, stage_table, tell_summary
+from ushape.workflows.numbers import show_gates, show_story, stage_table
 from ushape.workflows.scene import Scene
+from ushape.workflows.summary import name_unit, tell_summary
 
 NO_GATES = "This network has no attention gates. A net with them is trained by --set net.skip=gate."
-NO_CLASS = "No foreground was predicted in this window, so there is no class to explain."
+NO_CLASS = "No foreground was predicted, so there is no class to explain."
 NO_FLOW = "They are shown with --gradients and a true mask, --label MASK."
 
 XMLNS = ' xmlns="http://www.w3.org/2000/svg"'
@@ -54,7 +55,7 @@ def write_explanation(folder: Path, scene: Scene, found: Explanation) -> Path:
             write_picture(folder / f"{name}{part}.png", picture.pixels)
     if scene.recipe.net.ndim == 3:
         maps = {f"gate_{name}": one for name, one in found.gate_maps.items()}
-        for name, one in (maps | {f"cam_{name}": one for name, one in found.cams.items()}).items():
+        for name, one in (maps | {f"cam_{name}": one for name, one in found.spoken.levels.items()}).items():
             write_nifti(folder / f"{name}.nii.gz", one.astype(np.float32), scene.case.geometry)
     write_json(folder / "explain.json", to_json(found))
     page = folder / "explain.html"
@@ -75,7 +76,8 @@ def list_sections(scene: Scene, found: Explanation, drawn: Drawn, channels: list
     ]
     about = tag("p", GATES.format(compared=found.compared), class_="note")
     cams = {name.removeprefix("cam_"): each for name, each in drawn.items() if name.startswith("cam_")}
-    told = tag("p", CAMS.format(name=found.class_name), class_="note")
+    told = CAMS.format(name=found.spoken.name, reason=found.spoken.reason)
+    told += "" if found.spoken.seen.all() else UNSEEN
     walk = [figure, paragraphs((STAGES, WALK), class_="note"), stage_table(found), tag("p", MOSAICS)]
     return [
         Section("image", "The image and the prediction", draw_case(scene, found)),
@@ -84,8 +86,8 @@ def list_sections(scene: Scene, found: Explanation, drawn: Drawn, channels: list
         Section("gates", "Attention gates", join([about, show_gates(found), *gates]) if gates else None, NO_GATES),
         Section(
             "class",
-            f"What speaks for {found.class_name or 'a class'}",
-            join([told, show_levels(cams)]) if cams else None,
+            f"What speaks for {found.spoken.name or 'a class'}",
+            join([tag("p", told, class_="note"), show_levels(cams)]) if cams else None,
             NO_CLASS,
         ),
         Section("gradients", "Gradients", show_flow(found.flow) if found.flow else None, NO_FLOW),
