@@ -79,7 +79,21 @@ def test_the_story_of_a_pixel_is_that_of_its_prediction(planted: Path, tmp_path:
     )
     assert facts["at"] == [20, 13]
     del facts["page"]
-    assert read_json(tmp_path / "out" / "explain.json") == facts
+    kept = read_json(tmp_path / "out" / "explain.json")
+    assert set(kept.pop("files")) == {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert kept == facts
+
+
+def test_a_used_folder_loses_the_files_of_an_earlier_explanation_and_no_others(planted: Path, tmp_path: Path) -> None:
+    explain(planted, tmp_path, "flat", "image.png")
+    assert (tmp_path / "gate_decoder.0.join.gate.png").exists()
+    (tmp_path / "gate_mine.png").write_bytes(b"a picture")
+    said = explain(planted, tmp_path, "plain", "black.png")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"gate_mine.png", "explain.html", "explain.json", *read_json(tmp_path / "explain.json")["files"]}
+    assert "gate_decoder.0.join.gate.png" not in left
+    assert "The image has one value everywhere" in said.out
+    assert {stage["image_kept"] for stage in read_json(tmp_path / "explain.json")["stages"]} == {None}
 
 
 def test_what_a_rule_made_of_a_pixel_is_told_apart_from_what_the_network_says(planted: Path, tmp_path: Path) -> None:

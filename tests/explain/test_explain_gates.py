@@ -8,10 +8,12 @@ from tests.explain.planted import bright_net, cube
 from ushape.explain.attention_maps import (
     VERDICTS,
     GateEngine,
+    GateJudgement,
     average_blocks,
     correlate,
     find_border,
     judge_map,
+    tell_judgement,
     tell_verdict,
 )
 from ushape.nets.config import UNetConfig
@@ -49,6 +51,17 @@ def test_a_map_of_the_outline_is_told_from_one_of_the_area() -> None:
     noise = np.random.default_rng(0).uniform(0, 1, region.shape)
     assert judge_map(noise, region).verdict == "undecided"
     assert judge_map(noise, np.zeros_like(region)).verdict == "alone"
+
+
+def test_a_gate_that_follows_the_border_as_much_as_the_area_is_told_so() -> None:
+    measured = {"spread": 0.5, "inside": 0.6, "outside": 0.4, "entropy": 1.0, "verdict": "follows"}
+    told = [
+        tell_judgement(GateJudgement(correlation=0.4, border=one, **measured), predicted=False)[0] for one in (0.3, 0.5)
+    ]
+    assert told == [
+        "follows the foreground",
+        "follows the foreground (its border as much: correlation 0.50 with that, 0.40 with the area)",
+    ]
 
 
 def test_a_coarse_gate_is_judged_on_its_own_grid() -> None:

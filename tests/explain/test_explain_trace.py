@@ -54,6 +54,14 @@ def test_the_image_fades_on_the_way_down_and_comes_back_at_the_join() -> None:
     assert kept["decoder.0.join"] > 0.99
 
 
+def test_nothing_is_read_back_from_constants_that_rounding_makes_vary() -> None:
+    values = np.linspace(0.1, 1, 50, dtype=np.float32)
+    constant = np.repeat(values[None], 8192, axis=0)
+    assert (constant.std(axis=0) > 0).any()
+    assert read_back(constant, noise(8192, 1)) == pytest.approx(0, abs=1e-3)
+    assert np.isnan(read_back(noise(8192, 1), constant))
+
+
 def test_silent_channels_and_zeros_are_counted() -> None:
     image = cube(2)[None]
     first = trace_image(bright_net(), View(image, image[0], (15, 15)))[0]

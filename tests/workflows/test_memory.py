@@ -1,12 +1,15 @@
 """What a step will take is said before the first, with what would take less."""
 
+import re
+
 import pytest
 
-from ushape.core.config import with_fields
+from ushape.core.config import parse_assignment, with_fields
 from ushape.nets.cost import measure_cost
 from ushape.plan.recipe import Recipe
 from ushape.train.probe import MachineFacts
-from ushape.workflows.memory import estimate_prediction, estimate_step, foretell_memory
+from ushape.workflows.foretell import RESERVE, foretell_memory
+from ushape.workflows.memory import GIB, estimate_prediction, estimate_step
 
 RECIPE = with_fields(Recipe(), {"patches.size": [64, 64], "patches.batch": 4, "train.precision": "float32"})
 
@@ -65,15 +68,48 @@ def test_enough_memory_is_no_reason_to_warn() -> None:
     assert (message.level, message.text[:6]) == ("info", "about ")
 
 
-def test_too_little_memory_names_each_remedy_with_its_estimate() -> None:
-    message = foretell_memory(RECIPE, machine(0.01))
+CHANGES = ({"patches.batch": 2}, {"patches.size": [32, 32]}, {"net.checkpointing": True}, {"train.precision": "bf16"})
+
+
+def taken(changes: dict[str, object]) -> float:
+    return estimate_step(with_fields(RECIPE, changes), "cpu").total / GIB
+
+
+def advised(text: str) -> list[tuple[dict[str, object], float]]:
+    """Read the changes and what they take out of a warning."""
+    parts = re.findall(r"((?:--set \S+ )+)(?:together )?takes? ([\d.]+)", text)
+    return [
+        (dict(parse_assignment(one) for one in words.split() if one != "--set"), float(size)) for words, size in parts
+    ]
+
+
+def test_too_little_memory_names_every_change_that_fits_and_no_other() -> None:
+    each = sorted(map(taken, CHANGES))
+    memory = 1.001 * each[2] / RESERVE
+    message = foretell_memory(RECIPE, machine(memory))
     assert message.level == "warning"
-    for remedy in (
-        "--set patches.batch=2 takes 0.",
-        "--set patches.size=[32,32] takes 0.",
-        "checkpointing=true takes 0.",
-        "--set train.precision=bf16 takes 0.",
-    ):
-        assert remedy in message.text
+    found = advised(message.text)
+    assert len(found) == 3
+    for changes, size in found:
+        assert taken(changes) <= RESERVE * memory
+        assert taken(changes) == pytest.approx(size, rel=0.06)
+
+
+def test_changes_are_put_together_where_none_is_enough_by_itself() -> None:
+    memory = 0.98 * min(map(taken, CHANGES)) / RESERVE
+    ((changes, size),) = advised(foretell_memory(RECIPE, machine(memory)).text)
+    assert len(changes) > 1
+    assert taken(changes) <= RESERVE * memory
+    assert taken(changes) == pytest.approx(size, rel=0.06)
+
+
+def test_what_cannot_fit_is_said_so() -> None:
+    said = foretell_memory(RECIPE, machine(0.001)).text
+    assert re.search(r"has 0.001: even --set patches.batch=2 .* together take 0\.\d+; choose a smaller net", said)
     single = with_fields(RECIPE, {"patches.batch": 1, "net.checkpointing": True})
     assert "patches.batch" not in foretell_memory(single, machine(0.001)).text
+
+
+def test_hundreds_are_whole_numbers() -> None:
+    large = with_fields(RECIPE, {"patches.size": [2048, 2048], "patches.batch": 64})
+    assert re.match(r"about \d{3,} GB .*: even --set", foretell_memory(large, machine(1.0)).text)

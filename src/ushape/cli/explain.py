@@ -27,7 +27,7 @@ def explain(
     """Look into a model while it works on an image: stages, one pixel, attention gates, what speaks for a class."""
     from ushape.io.images import split_name
     from ushape.workflows.explain import ExplainRequest, explain
-    from ushape.workflows.explanation import to_json
+    from ushape.workflows.facts import to_json
     from ushape.workflows.summary import tell_summary
 
     folder = output or Path(f"explain-{split_name(image)[0]}")

@@ -167,6 +167,8 @@ VERDICTS: dict[str, tuple[str, str]] = {
     ),
 }
 """What each verdict says, where `{foreground}` stands for what the map was held against, and what to do."""
+AREAL = ("follows", "inverted")
+"""The verdicts that speak of an area."""
 
 
 def tell_verdict(verdict: str, *, predicted: bool) -> tuple[str, str]:
@@ -180,6 +182,15 @@ def tell_verdict(verdict: str, *, predicted: bool) -> tuple[str, str]:
     """
     says, remedy = VERDICTS[verdict]
     return says.format(foreground="the predicted foreground" if predicted else "the foreground"), remedy
+
+
+def tell_judgement(judged: GateJudgement, *, predicted: bool) -> tuple[str, str]:
+    """Say a verdict, and what to do; and where an area is followed no closer than its border, that, too."""
+    says, remedy = tell_verdict(judged.verdict, predicted=predicted)
+    if judged.verdict in AREAL and abs(judged.border) >= abs(judged.correlation):
+        border, area = f"{judged.border:.2f}", f"{judged.correlation:.2f}"
+        says += f" (its border as much: correlation {border} with that, {area} with the area)"
+    return says, remedy
 
 
 def average_blocks(values: Float[ndarray, "*space"], step: Sequence[int]) -> Float[ndarray, "*coarse"]:

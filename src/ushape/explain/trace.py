@@ -133,12 +133,11 @@ def read_back(features: Float[ndarray, "n c"], target: Float[ndarray, "n t"]) ->
     >>> round(read_back(2 * ramp + 1, ramp), 3), read_back(np.ones((400, 3)), ramp)
     (1.0, 0.0)
     """
-    spread = features.std(axis=0)
-    used = features[:, spread > 0].astype(np.float64)
+    used = features[:, np.ptp(features, axis=0) > 0].astype(np.float64)
     wanted = target[1::2].astype(np.float64)
-    total = ((wanted - wanted.mean(axis=0)) ** 2).sum()
-    if total == 0:
+    if not np.ptp(wanted, axis=0).any():
         return float("nan")
+    total = ((wanted - wanted.mean(axis=0)) ** 2).sum()
     inputs = (used - used.mean(axis=0)) / used.std(axis=0)
     fit, mean = inputs[::2], target[::2].mean(axis=0, dtype=np.float64)
     gram = fit.T @ fit + RIDGE * len(fit) * np.eye(fit.shape[1])

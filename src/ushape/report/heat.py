@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Integer, Shaped, UInt8
 from numpy import ndarray
 
 from ushape.report.gallery import show_image, show_panel
-from ushape.report.layers import LONGEST, encode_photo, find_contours, fit_size, window_grey
+from ushape.report.layers import LINE, LONGEST, draw_contours, encode_photo, find_contours, fit_size, window_grey
 from ushape.report.markup import Html, tag
 
 NARROWEST = 0.05
@@ -22,6 +22,8 @@ GAP = 3
 UNSEEN = ((150, 150, 150), (110, 110, 110))
 """Two grays, in stripes where nothing was looked at: no map has them."""
 STRIPE = 6
+MUTED = 0.72
+"""How bright an image is below outlines, as in the report's gallery."""
 CROSS = 5
 """Pixels from the middle of a cross to its ends, more in large pictures; the middle and its neighbours stay clear."""
 
@@ -90,6 +92,19 @@ def stretch(heat: Float[ndarray, "*space"]) -> tuple[Float[ndarray, "*space"], f
 def draw_image(image: Shaped[ndarray, "c h w"]) -> UInt8[ndarray, "h w 3"]:
     """Draw an image as the report does."""
     return np.ascontiguousarray(_rgb(image))
+
+
+def draw_outlined(image: Shaped[ndarray, "c h w"], label: Integer[ndarray, "h w"]) -> UInt8[ndarray, "h2 w2 3"]:
+    """Draw an image, gray and darker, and the outline of every class in the colour that it has in a report.
+
+    >>> draw_outlined(np.zeros((1, 96, 96)), np.eye(96, dtype=np.int16)).shape
+    (480, 480, 3)
+    """
+    times = max(math.ceil(LONGEST / max(label.shape)), 1)
+    large = np.ones((times, times), dtype=label.dtype)
+    grey = np.kron(MUTED * _rgb(image).mean(axis=-1), large)
+    lines = draw_contours(np.kron(label, large), LINE * max(round(max(grey.shape) / LONGEST), 1))
+    return np.where(lines[..., 3:] > 0, lines[..., :3], grey[..., None]).astype(np.uint8)
 
 
 def mark_place(pixels: UInt8[ndarray, "h w 3"], place: tuple[int, int]) -> UInt8[ndarray, "h w 3"]:

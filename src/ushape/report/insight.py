@@ -18,14 +18,15 @@ WALK = (
     "variance of the image, and of the answer (the probability of foreground), can be read linearly from the channels "
     "of this row at the same place. On the way down the image fades, at each join it comes back, towards the end the "
     "answer appears. Zeros: share of its numbers that are 0. Silent: channels of one value everywhere. Odd one: the "
-    "channel that is most unusual at the followed place, and by how many standard deviations."
+    "channel that is most unusual at the followed place, and by how many standard deviations. A dash: "
+    "the image, or the answer, does not vary in this window."
 )
 MOSAICS = "The channels of each row that vary most, each from black to white:"
 GATES = (
     "A gate lets each voxel of a skip pass by a share. The colours are spread over what occurs in each map, so that "
     "little contrast can be seen, too; white is the outline of the {compared}. Inside and outside are the map's means "
-    "in and beyond the {compared}; correlations are with it and with its border, on the gate's own grid; an entropy of "
-    "1 is a uniform map."
+    "in and beyond the {compared}; correlations are with it and with its border, on the gate's own grid; the spread "
+    "lies between the map's 1st and 99th percentile, near 0 where all voxels pass alike."
 )
 CAMS = (
     "Seg-Grad-CAM: where each level holds features that raise {name} in the region with the white outline, from none "

@@ -8,10 +8,9 @@ import numpy as np
 from numpy import ndarray
 
 from ushape.core.labels import flatten
-from ushape.io.outputs import draw_overlay
 from ushape.report.contents import Overlay
 from ushape.report.gallery import show_gallery
-from ushape.report.heat import Picture, draw_heat, draw_image, draw_mosaic, mark_place, show_pictures, stretch
+from ushape.report.heat import Picture, draw_heat, draw_image, draw_outlined, mark_place, show_pictures, stretch
 from ushape.report.markup import Html, join, tag
 from ushape.report.planes import Plane, planes
 from ushape.workflows.explanation import Explanation
@@ -59,12 +58,11 @@ def tell_range(gate_map: ndarray) -> str:
 def draw_beside(scene: Scene, found: Explanation, drawn: list[Picture]) -> Html:
     """Set each plane of a map beside the prediction, and the label if there is one."""
     image = np.asarray(scene.case.image)
-    table = scene.recipe.data.labels
     masks = {"Prediction": scene.prediction.label} | ({} if scene.case.label is None else {"Truth": scene.case.label})
     rows = []
     for plane, picture in zip(through(scene, found), drawn, strict=True):
         flats = {name: np.ascontiguousarray(plane.cut(flatten(mask))) for name, mask in masks.items()}
-        shown = {name: draw_overlay(plane.cut(image), flat, table) for name, flat in flats.items()}
+        shown = {name: draw_outlined(plane.cut(image), flat) for name, flat in flats.items()}
         beside = [Picture(name, pixels, plane.spacing) for name, pixels in shown.items()]
         rows.append(show_pictures([picture, *beside]))
     return join(rows)
@@ -81,11 +79,6 @@ def set_figure(title: str, body: Html, *, several: bool) -> Html:
     """Set pictures below a title."""
     heading = tag("figcaption", tag("strong", title))
     return tag("figure", heading, body, class_="case volume" if several else "case")
-
-
-def draw_channels(found: Explanation) -> dict[str, Picture]:
-    """Draw the channels of every row that vary most."""
-    return {each.row.stage: Picture(each.row.stage, draw_mosaic(each.maps)) for each in found.rows}
 
 
 def through(scene: Scene, found: Explanation) -> Iterator[Plane]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ushape.core.errors import ConfigError
 from ushape.explain.story import Place, follow_value
 from ushape.explain.trace import View, trace_image
 from ushape.prep.geometry import last_axes
 from ushape.workflows.cams import explain_region
 from ushape.workflows.explanation import Explanation
+from ushape.workflows.filing import write_explanation
 from ushape.workflows.looking import judge_gates, probe_window
 from ushape.workflows.pick import Choice, follow_decision, list_classes, pick_class, read_class
 from ushape.workflows.scene import Scene, open_scene
 from ushape.workflows.source import model_path
 from ushape.workflows.spot import Spot, lay_window
 from ushape.workflows.stored import read_model
-from ushape.workflows.telling import write_explanation
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def look(scene: Scene, place: Place, wanted: Choice, request: ExplainRequest) ->
     return Explanation(
         place=place,
         values=values,
+        is_constant=all(np.ptp(channel) == 0 for channel in np.asarray(scene.case.image)),
         logits=tuple(map(float, spot.logits[last_axes(*spot.corner)])) if values.place else (),
         probabilities=read_probabilities(scene, place),
         decision=follow_decision(scene, place),

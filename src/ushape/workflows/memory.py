@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ushape.core.config import parse_assignment, with_fields
-from ushape.core.events import Message
 from ushape.losses.compose import Loss
 from ushape.nets.memory import Numerics, Peak, Upkeep, prediction_peak, step_peak
 from ushape.nets.unet import UNet
 from ushape.plan.recipe import Recipe
 from ushape.predict.torch_engine import Precision, torch_probabilities
-from ushape.train.probe import AUTOCAST, MachineFacts
+from ushape.train.probe import AUTOCAST
 from ushape.train.step import compute_loss
 from ushape.workflows.engine import settle
 
@@ -53,41 +51,3 @@ def estimate_prediction(recipe: Recipe, shape: Sequence[int], device: str, preci
         return torch_probabilities(settle(net, recipe.net.ndim, device, precision), image, precision, classes)
 
     return prediction_peak(recipe.net, shape, run, numerics)
-
-
-def foretell_memory(recipe: Recipe, machine: MachineFacts) -> Message:
-    """Say what a step will take; where that is more than there is, what would take less and how much.
-
-    The advice comes before the start: a system that has no memory left may kill the program without a word.
-    """
-    needed = estimate_step(recipe, machine.device).total / GIB
-    said = f"about {needed:.2g} GB of memory for a step"
-    if needed <= machine.memory_gb:
-        return Message(said)
-    less = [
-        f"--set {name}={value} takes {_with(recipe, name, value, machine.device):.2g}"
-        for name, value in _savings(recipe).items()
-    ]
-    return Message(f"{said}, but {machine.device} has {machine.memory_gb:g}: {', '.join(less)}", "warning")
-
-
-def _savings(recipe: Recipe) -> dict[str, str]:
-    """List changes that take less memory, as for --set."""
-    patches, net = recipe.patches, recipe.net
-    half = {"patches.batch": str(patches.batch // 2)} if patches.batch > 1 else {}
-    again = {} if net.checkpointing else {"net.checkpointing": "true"}
-    mixed = {} if recipe.train.precision in AUTOCAST else {"train.precision": "bf16"}
-    return {**half, "patches.size": f"[{','.join(map(str, halved(patches.size)))}]", **again, **mixed}
-
-
-def _with(recipe: Recipe, name: str, value: str, device: str) -> float:
-    return estimate_step(with_fields(recipe, dict([parse_assignment(f"{name}={value}")])), device).total / GIB
-
-
-def halved(size: tuple[int, ...]) -> tuple[int, ...]:
-    """Return half a patch's edges, eight at least.
-
-    >>> halved((128, 12))
-    (64, 8)
-    """
-    return tuple(max(length // 2, 8) for length in size)

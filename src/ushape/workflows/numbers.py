@@ -55,9 +55,9 @@ def show_story(found: Explanation, head: str) -> Html:
 def show_gates(found: Explanation) -> Html:
     """Set the verdict of every gate, what to do, and the measures it was made from."""
     words = [(name, "; ".join(told)) for name, told in tell_gates(found).items()]
-    head = ("gate", "inside", "outside", "contrast", "correlation", "with the border", "entropy")
+    head = ("gate", "inside", "outside", "contrast", "correlation", "with the border", "spread")
     rows = []
     for name, each in found.gates.items():
-        numbers = (each.inside, each.outside, each.contrast, each.correlation, each.border, each.entropy)
+        numbers = (each.inside, each.outside, each.contrast, each.correlation, each.border, each.spread)
         rows.append((name, *map(format_number, numbers)))
     return join([definition_list(words), show_numbers(head, rows, caption="Attention gates")])

@@ -16,7 +16,7 @@ from ushape.train.config import Choices, TrainConfig
 from ushape.train.parts import Parts
 from ushape.train.probe import machine_facts
 from ushape.train.run_folder import RunFolder, write_environment
-from ushape.workflows.memory import foretell_memory
+from ushape.workflows.foretell import foretell_memory
 
 
 def settle(run: RunFolder, recipe: Recipe, parts: Parts, clock: Clock, listener: Listener) -> Choices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ushape.explain.attention_maps import tell_verdict
+from ushape.explain.attention_maps import tell_judgement
 from ushape.report.words import format_number
 from ushape.workflows.explanation import Explanation
 from ushape.workflows.lessons import tell_faults
@@ -17,6 +17,8 @@ def tell_summary(found: Explanation) -> Iterator[str]:
     true = f" The label says {' and '.join(found.true)}." if found.true else ""
     yield f"The {name_voxel(found.place)} is predicted as {' and '.join(decided)}, with a probability of {sure}.{true}"
     yield from tell_cleaning(found)
+    if found.is_constant:
+        yield "The image has one value everywhere: there is nothing in it that the network could see or keep."
     if found.spoken.name not in ("", *decided):
         yield f"Explained is {found.spoken.name}: {found.spoken.reason}."
     if found.members > 1:
@@ -37,7 +39,7 @@ def tell_cleaning(found: Explanation) -> Iterator[str]:
 def tell_gates(found: Explanation) -> dict[str, tuple[str, str]]:
     """Return the verdict on every gate in words, and what to do."""
     predicted = found.compared == "prediction"
-    return {name: tell_verdict(judged.verdict, predicted=predicted) for name, judged in found.gates.items()}
+    return {name: tell_judgement(judged, predicted=predicted) for name, judged in found.gates.items()}
 
 
 def name_unit(place: tuple[int, ...]) -> str:

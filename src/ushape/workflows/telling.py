@@ -1,34 +1,26 @@
-"""An explanation as files: one page, its pictures, NIfTI maps of volumes, and JSON."""
+"""The page of an explanation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-import numpy as np
-
-from ushape.core.files import write_json, write_text
 from ushape.explain.diagram import draw_network
-from ushape.io.nifti import write_nifti
-from ushape.io.outputs import write_picture
 from ushape.report.heat import Picture, show_strips
 from ushape.report.insight import CAMS, GATES, MOSAICS, STAGES, UNSEEN, WALK
 from ushape.report.markup import Html, join, paragraphs, tag
-from ushape.report.page import Section, render_page
+from ushape.report.page import Section
 from ushape.workflows.drawing import (
     draw_beside,
     draw_case,
-    draw_channels,
-    draw_maps,
     set_figure,
     show_levels,
     tell_range,
 )
-from ushape.workflows.explanation import Explanation, to_json
+from ushape.workflows.explanation import Explanation
 from ushape.workflows.lessons import show_flow
 from ushape.workflows.numbers import show_gates, show_story, stage_table
 from ushape.workflows.scene import Scene
-from ushape.workflows.summary import name_unit, tell_summary
+from ushape.workflows.summary import name_unit
 
 NO_GATES = "This network has no attention gates. A net with them is trained by --set net.skip=gate."
 NO_CLASS = "No foreground was predicted, so there is no class to explain."
@@ -37,31 +29,6 @@ NO_FLOW = "They are shown with --gradients and a true mask, --label MASK."
 XMLNS = ' xmlns="http://www.w3.org/2000/svg"'
 """What a file in SVG begins with, and a page does without."""
 Drawn = Mapping[str, list[Picture]]
-
-
-def write_explanation(folder: Path, scene: Scene, found: Explanation) -> Path:
-    """Write explain.html, explain.json, a PNG of every picture, and for volumes every map as NIfTI.
-
-    Returns:
-        The page.
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    drawn = draw_maps(scene, found)
-    channels = draw_channels(found)
-    for name, pictures in (*drawn.items(), *((f"features_{name}", [each]) for name, each in channels.items())):
-        for picture in pictures:
-            part = f"_{picture.title.replace(' ', '_')}" if len(pictures) > 1 else ""
-            write_picture(folder / f"{name}{part}.png", picture.pixels)
-    if scene.recipe.net.ndim == 3:
-        maps = {f"gate_{name}": one for name, one in found.gate_maps.items()}
-        for name, one in (maps | {f"cam_{name}": one for name, one in found.spoken.levels.items()}).items():
-            write_nifti(folder / f"{name}.nii.gz", one.astype(np.float32), scene.case.geometry)
-    write_json(folder / "explain.json", to_json(found))
-    page = folder / "explain.html"
-    sections = list_sections(scene, found, drawn, list(channels.values()))
-    write_text(page, render_page(f"A look into {scene.case.name}", tell_summary(found), sections, kind="page"))
-    return page
 
 
 def list_sections(scene: Scene, found: Explanation, drawn: Drawn, channels: list[Picture]) -> list[Section]:
