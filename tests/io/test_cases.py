@@ -128,6 +128,6 @@ def test_regions_become_masks_that_overlap(tmp_path: Path) -> None:
 
 
 def test_a_single_volume_is_never_repeated_into_channels() -> None:
-    with pytest.raises(DataError, match="expected 4 channels, got 1; "):
+    with pytest.raises(DataError, match=r"expected 4 channels, got a volume \(3x4x5 \(z, y, x\)\) of 1; "):
         fit_channels(np.zeros((1, 3, 4, 5)), 4, "scan.nii")
     assert fit_channels(np.zeros((2, 3, 4, 5)), 1, "scan.nii").shape == (1, 3, 4, 5)

@@ -53,7 +53,8 @@ def review(run: RunFolder, recipe: Recipe, names: Sequence[str], listener: Liste
     if rules:
         scores = [judge(held_out.read(name), held_out.recall(name, rules)) for name in names]
     table = ScoreTable(tuple(scores))
-    keep_score(run.model, table.foreground_dice)
+    if scores:
+        keep_score(run.model, table.foreground_dice)
     publish(run.path, table, labels.names, held_out.draw, tell_story(run, _say_scored(len(scores), rules)))
     return table
 
