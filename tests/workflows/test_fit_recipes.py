@@ -68,7 +68,8 @@ SMALL: dict[str, Any] = {
     "train.layout": "contiguous",
 }
 SIZES: dict[str, dict[str, Any]] = {
-    "attention-3d": {"patches.size": [16, 16, 16], "predict.window.size": [24, 24, 24], "train.precision": "bf16"},
+    # float32: on grids of 2 x 2 x 2 voxels oneDNN's gradient of a 3D convolution's weights in bf16 is sometimes NaN
+    "attention-3d": {"patches.size": [16, 16, 16], "predict.window.size": [24, 24, 24], "train.precision": "float32"},
     "course": {"patches.size": [188, 188], "patches.batch": 1, "predict.window.size": [236, 236]},
     "vgg16": {"patches.size": [32, 32], "train.precision": "bf16"},
 }
